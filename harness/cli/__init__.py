@@ -1,0 +1,56 @@
+"""The command line: the only place that prints an error and chooses an exit code.
+
+0 done · 2 the user can mend it · 1 a bug · 3 finished, but degraded · 130 interrupted.
+"""
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import TyperException
+
+from harness.cli.verbs import app
+from harness.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=list(arguments), prog_name="harness", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        if "--verbose" in arguments:
+            traceback.print_exc()
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except TyperException as error:
+        print(f"error: {_one_line(error.format_message())} (see --help)", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted: what was finished is kept; the same command goes on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away, as `| head` does
+        return 0
+    except Exception as error:
+        if "--verbose" in arguments:
+            traceback.print_exc()
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="harness-", suffix=".log", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(f"harness {' '.join(arguments)}\n\n{traceback.format_exc()}")
+        print(
+            f"bug: {type(error).__name__}: {_one_line(error)} (traceback in {file.name})",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _one_line(message: object) -> str:
+    """Control characters in data must not reach the terminal, nor break the one line."""
+    text = " ".join(str(message).split())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)[:2000]

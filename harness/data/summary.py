@@ -1,0 +1,33 @@
+"""What the data look like, in a few lines, after checking that it is all there."""
+
+from pathlib import Path
+
+import numpy as np
+
+from harness.competition import Competition
+from harness.data.images import find_images
+from harness.data.table import read_table, read_test_ids
+
+
+def summarise(competition: Competition, root: Path) -> list[str]:
+    """Lines about the training table, its labels and the test rows; a DataError if they do not
+    fit."""
+    table = read_table(competition, root)
+    find_images(competition, root, table.ids)
+    lines = [f"data: {len(table.ids)} labelled images in {table.source}"]
+    if competition.task == "regression":
+        low, high = table.target.min(), table.target.max()
+        lines.append(f"data: {table.targets[0]} from {low:g} to {high:g}")
+    else:
+        hot = table.target if table.target.ndim == 2 else np.eye(len(table.targets))[table.target]
+        counts = hot.sum(axis=0).astype(int)
+        shown = [f"{name}: {count}" for name, count in zip(table.targets, counts, strict=True)]
+        more = f", … ({len(shown)} in all)" if len(shown) > 12 else ""
+        lines.append(f"data: images a class: {', '.join(shown[:12])}{more}")
+    if table.groups is not None:
+        lines.append(f"data: {len(set(table.groups))} groups")
+    if competition.data.test or competition.data.sample_submission:
+        test_ids = read_test_ids(competition, root)
+        find_images(competition, root, test_ids, tolerate_missing=True)
+        lines.append(f"data: {len(test_ids)} images to predict")
+    return lines

@@ -1,0 +1,48 @@
+"""What a stage tells while it works: lines, tables and live progress; quiet bars off a terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+Advance = Callable[[int, str], None]
+"""Told how many of the total are done, and a note to show beside the bar."""
+
+
+class Display:
+    """Lines go to standard output; bars appear only on a terminal and leave nothing behind."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """One line, shown as it is: what stands in brackets is no markup."""
+        self.console.print(text, markup=False)
+
+    def show(self, renderable: RenderableType) -> None:
+        """A table or another of rich's renderables."""
+        self.console.print(renderable, soft_wrap=False)
+
+    @contextmanager
+    def progress(self, description: str, total: int, unit: str = "images") -> Iterator[Advance]:
+        """A bar that lives as long as the context."""
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeRemainingColumn(compact=True),
+        )
+        bar = Progress(
+            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+        )
+        with bar:
+            task = bar.add_task(f"{description} ({unit})", total=total, note="")
+            yield lambda done, note: bar.update(task, completed=done, note=note)

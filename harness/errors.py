@@ -1,0 +1,58 @@
+"""The exceptions that the harness raises on purpose.
+
+    HarnessError
+    └── UserError           the user can mend it: exit code 2, one line, no traceback
+        ├── ConfigError     competition.toml says something that cannot be meant
+        ├── DataError       tables, labels, images or submissions that do not fit
+        └── WorkspaceError  what another stage should have written is missing, stale or damaged
+
+Everything else that escapes is a bug: exit code 1, with its traceback kept in a file.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """Base of every exception that the harness raises on purpose."""
+
+
+class UserError(HarnessError):
+    """Something the user can mend: where it is, what was found there, what to do about it."""
+
+    def __init__(self, where: object, found: str, fix: str) -> None:
+        super().__init__(where, found, fix)
+        self.where = str(where)
+        self.found = found
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.found}; {self.fix}"
+
+
+class ConfigError(UserError):
+    """competition.toml says something that cannot be meant."""
+
+
+class DataError(UserError):
+    """Tables, labels, images or submissions that do not fit."""
+
+
+class WorkspaceError(UserError):
+    """What another stage should have written is missing, stale or damaged."""
+
+
+def nearest(word: str, known: Iterable[str], *, count: int = 1) -> str:
+    """A phrase that names the known words closest to ``word``.
+
+    >>> nearest("metrik", ["metric", "task"])
+    "did you mean 'metric'?"
+    >>> nearest("zzz", ["metric", "task"])
+    'known: metric, task'
+    """
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=count, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    listed = ", ".join(known[:20])
+    return f"known: {listed}{', …' if len(known) > 20 else ''}"

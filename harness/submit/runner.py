@@ -1,0 +1,161 @@
+"""From the ensemble to a submission on disk."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.competition import Competition, ModelSection
+from harness.data.images import find_images
+from harness.data.table import Sample, read_sample, read_test_ids
+from harness.display import Display
+from harness.errors import DataError, WorkspaceError
+from harness.predict.engine import choose_device, load_predictor
+from harness.predict.stream import Loaded, predict_images
+from harness.submit.table import check_submission, make_submission
+from harness.workspace import Workspace
+from harness.workspace.ensemble import Ensemble
+from harness.workspace.files import digest, file_digest
+from harness.workspace.oof import read_test_predictions
+from harness.workspace.runs import fold_files, read_run
+from harness.workspace.submissions import Sidecar, read_sidecar, write_submission
+
+Combine = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""(members, rows, targets) → (rows, targets); members that do not matter may hold NaN."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What came of it: the file, its sidecar, and whether it was made now."""
+
+    path: Path
+    sidecar: Sidecar
+    made: bool
+
+
+def submit(
+    workspace: Workspace,
+    ensemble: Ensemble,
+    combine: Combine,
+    display: Display,
+    *,
+    name: str | None = None,
+    started: float,
+) -> Submitted:
+    """Predict the test images with the ensemble and write submissions/<name>.csv.
+
+    ``started`` is the process's start on time.perf_counter's clock: the seconds in the sidecar
+    count from there. A test image that cannot be read gets the prior, is reported, and does not
+    stop the rest.
+    """
+    competition = workspace.competition
+    ids = read_test_ids(competition, workspace.root)
+    sample = read_sample(competition, workspace.root)
+    paths = find_images(competition, workspace.root, ids, tolerate_missing=True)
+    inputs = digest(
+        ensemble.digest,
+        *(file_digest(sample.path) if sample else "",),
+        *(f"{id_} {_size(path)}" for id_, path in zip(ids, paths, strict=True)),
+    )
+    name = name or f"{ensemble.method}-{ensemble.digest[:8]}"
+    path = workspace.submissions / f"{name}.csv"
+    if path.exists() and (stored := read_sidecar(path)) and stored.inputs == inputs:
+        return Submitted(path, stored, False)
+
+    predictions, broken = _predict(workspace, ensemble, ids, paths, display)
+    good = np.setdiff1d(np.arange(len(ids)), list(broken))
+    combined = np.tile(np.array(ensemble.prior), (len(ids), 1))
+    if len(good):
+        combined[good] = combine(predictions[:, good])
+    frame = make_submission(competition, sample, ids, ensemble.targets, combined)
+    _check(path, frame, competition, sample, ids)
+    for row, error in broken.items():
+        display.say(f"warning: {ids[row]} gets the prior: {error}")
+    sidecar = Sidecar(
+        ensemble=ensemble.digest,
+        method=ensemble.method,
+        metric=ensemble.metric,
+        nested=ensemble.chosen.nested,
+        low=ensemble.chosen.low,
+        high=ensemble.chosen.high,
+        members=ensemble.used,
+        folds=ensemble.folds,
+        rows=len(ids),
+        prior_rows=tuple(str(ids[row]) for row in sorted(broken)),
+        seconds=round(time.perf_counter() - started, 3),
+        budget_seconds=competition.budget.seconds,
+        inputs=inputs,
+    )
+    text = frame.to_csv(index=False, lineterminator="\n")
+    write_submission(path, text, sidecar)
+    return Submitted(path, sidecar, True)
+
+
+def _predict(
+    workspace: Workspace,
+    ensemble: Ensemble,
+    ids: NDArray[np.object_],
+    paths: list[Path],
+    display: Display,
+) -> tuple[NDArray[np.float32], dict[int, DataError]]:
+    """((members, rows, targets), {row: error}); members that are not used stay NaN."""
+    shape = (len(ensemble.members), len(ids), len(ensemble.targets))
+    predictions = np.full(shape, np.nan, np.float32)
+    loaded: dict[str, Loaded] = {}
+    for name in ensemble.used:
+        given = workspace.oof / f"{name}.test.parquet"
+        if given.exists():
+            predictions[ensemble.members.index(name)] = read_test_predictions(
+                given, ids, ensemble.targets
+            )
+        else:
+            loaded[name] = _load(workspace, name, ensemble)
+    broken: dict[int, DataError] = {}
+    if loaded:
+        with display.progress("predicting", len(paths)) as advance:
+            predicted, broken = predict_images(
+                loaded, paths, len(ensemble.targets), lambda done: advance(done, "")
+            )
+        for name, values in predicted.items():
+            predictions[ensemble.members.index(name)] = values
+    return predictions, broken
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.exists() else None
+
+
+def _load(workspace: Workspace, name: str, ensemble: Ensemble) -> Loaded:
+    folder = workspace.models / name
+    if not (folder / "run.json").exists():
+        raise WorkspaceError(
+            folder,
+            f"there is no such run, and no oof/{name}.test.parquet either",
+            "train it, or give its predictions for the test rows",
+        )
+    model = ModelSection.model_validate(read_run(folder)["identity"]["model"], strict=False)
+    files = fold_files(folder)
+    if not files:
+        raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")
+    device = choose_device(model.precision, training=False)
+    predictor = load_predictor(folder, model, len(ensemble.targets), files)
+    device.place(predictor)
+    return Loaded(predictor, device, model.image_size)
+
+
+def _check(
+    path: Path,
+    frame: pd.DataFrame,
+    competition: Competition,
+    sample: Sample | None,
+    ids: NDArray[np.object_],
+) -> None:
+    """A submission that a grader would refuse never gets its name."""
+    id_column = sample.id_column if sample else competition.data.id
+    columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
+    check_submission(path, frame, competition, id_column, columns, ids)

@@ -1,0 +1,49 @@
+"""The only reader and writer of folds/, models/, oof/ and submissions/."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.competition import FILE_NAME, Competition, load_competition
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with a competition.toml, and where its stages keep their files."""
+
+    root: Path
+    competition: Competition
+
+    @classmethod
+    def open(cls, root: Path) -> "Workspace":
+        """The workspace in that folder; a ConfigError if its competition.toml is not sound."""
+        return cls(root, load_competition(root / FILE_NAME))
+
+    @property
+    def folds(self) -> Path:
+        """folds.csv and folds.json."""
+        return self.root / "folds"
+
+    @property
+    def models(self) -> Path:
+        """One folder a run, and ensemble/."""
+        return self.root / "models"
+
+    @property
+    def oof(self) -> Path:
+        """Out-of-fold predictions, one Parquet file a run."""
+        return self.root / "oof"
+
+    @property
+    def submissions(self) -> Path:
+        """Submissions with their sidecars, and the ledger."""
+        return self.root / "submissions"
+
+    @property
+    def board(self) -> Path:
+        """The ledger."""
+        return self.submissions / "board.sqlite"
+
+    @property
+    def cache(self) -> Path:
+        """What can be made again: decoded images and features."""
+        return self.root / ".cache"

@@ -1,0 +1,116 @@
+"""models/<run>/: what repeats a run (run.json), its fold models, its log."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from harness.errors import WorkspaceError
+from harness.workspace.files import digest, replacing, write_text
+
+Values = Mapping[str, Any]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def start_run(folder: Path, identity: Values, circumstances: Values) -> None:
+    """Write run.json, or accept the one that is there if it is the same run.
+
+    ``identity`` is all that decides what is trained: a stored run that differs in it is refused
+    rather than overwritten, since it may be a night's work. ``circumstances`` (versions, device)
+    are noted for the reader.
+    """
+    path = folder / "run.json"
+    if path.exists():
+        if change := first_difference(read_run(folder)["identity"], identity):
+            name = folder.name
+            raise WorkspaceError(
+                folder,
+                f"was trained with {change}",
+                f"give the model a new name, or run `python -m harness train --retrain {name}`",
+            )
+        return
+    write_text(path, _json({"identity": identity, "circumstances": circumstances}))
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """run.json as a dictionary with ``identity`` and ``circumstances``."""
+    path = folder / "run.json"
+    try:
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        stored["identity"]["model"]["name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(
+            path,
+            f"cannot be read ({error})",
+            f"run `python -m harness train --retrain {folder.name}`",
+        ) from error
+    return stored
+
+
+def identity_digest(identity: Values) -> str:
+    """The digest of what decides a run."""
+    return digest(_json(identity))
+
+
+def fold_file(folder: Path, number: int) -> Path:
+    """The weights of fold model ``number``; repeats count on: repeat × k + fold."""
+    return folder / f"fold{number}.safetensors"
+
+
+def fold_files(folder: Path) -> list[Path]:
+    """The weights of all fold models that are there, by number."""
+    files = [p for p in folder.glob("fold*.safetensors") if p.stem[4:].isdigit()]
+    return sorted(files, key=lambda path: int(path.stem[4:]))
+
+
+def fold_predictions_file(folder: Path, number: int) -> Path:
+    """What the fold model predicted for the rows of its fold."""
+    return folder / f"fold{number}.oof.safetensors"
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Named arrays as safetensors, all of them or none."""
+    with replacing(path) as temporary:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Named arrays from a safetensors file."""
+    try:
+        arrays: dict[str, NDArray[Any]] = load_file(path)
+    except Exception as error:  # safetensors raises its own untyped error and OSError
+        raise WorkspaceError(
+            path, f"cannot be read ({error})", "remove it and train again"
+        ) from error
+    return arrays
+
+
+def append_log(folder: Path, record: Values) -> None:
+    """Add a line to log.jsonl."""
+    with (folder / "log.jsonl").open("a", encoding="utf-8", newline="\n") as stream:
+        stream.write(json.dumps(record) + "\n")
+
+
+def first_difference(stored: Values, wanted: Values, path: str = "") -> str | None:
+    """The first value in which two nested records differ, as a phrase; None if they agree.
+
+    >>> first_difference({"a": {"b": 1}}, {"a": {"b": 2}})
+    'a.b = 1, now it is 2'
+    """
+    for key in [*wanted, *(key for key in stored if key not in wanted)]:
+        before, now = stored.get(key), wanted.get(key)
+        name = f"{path}{key}"
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            if inner := first_difference(before, now, f"{name}."):
+                return inner
+        elif before != now:
+            return f"{name} = {before}, now it is {now}"
+    return None
+
+
+def _json(values: Values) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,66 @@
+"""A new workspace: a competition.toml to fill in."""
+
+from pathlib import Path
+
+from harness.competition import FILE_NAME
+from harness.errors import WorkspaceError
+from harness.workspace.files import write_text
+
+TEMPLATE = """\
+# A workspace of the competition harness. Lines with a # in front show defaults.
+
+[competition]
+name = "{name}"
+task = "multiclass"          # binary | multiclass | multilabel | ordinal | regression
+metric = "log_loss"          # log_loss, accuracy, roc_auc, f1_macro, …
+# kaggle = "competition-slug"
+
+[data]
+train = "data/train.csv"     # a table with an id and a label, or a folder of class folders
+images = "data/images/{{id}}.png"
+sample_submission = "data/sample_submission.csv"
+# test = "data/test.csv"     # else the ids of the sample submission are predicted
+id = "id"
+label = "label"              # or labels = ["a", "b"] for one column a class
+# group = "patient"          # rows that must stay on one side of every split
+
+[folds]
+k = 5
+# repeats = 1
+# holdout = 0.0              # a share that no model ever sees
+seed = 2019
+
+# One [[model]] a member; the more they differ, the more their ensemble gains.
+[[model]]
+name = "probe"
+backbone = "resnet18"        # any timm name
+mode = "probe"               # frozen backbone, a logistic head: seconds instead of hours
+image_size = 224
+
+[[model]]
+name = "tuned"
+backbone = "resnet18"
+mode = "finetune"
+weights = "timm"             # "timm" | "none" | a file | "package:NAME"
+image_size = 224
+epochs = 10
+augment = ["hflip", "crop", "colour"]
+# lr = 1e-3
+# batch_size = 32
+
+[stack]
+methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgbm"]
+
+# [budget]
+# seconds = 60               # the whole submit process
+"""
+
+
+def write_template(folder: Path) -> Path:
+    """Write ``folder``/competition.toml; a WorkspaceError if one is there."""
+    path = folder / FILE_NAME
+    if path.exists():
+        raise WorkspaceError(path, "is there already", "choose another folder, or edit that file")
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in folder.resolve().name)
+    write_text(path, TEMPLATE.format(name=name.strip("-") or "competition"))
+    return path

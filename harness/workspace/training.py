@@ -1,0 +1,64 @@
+"""The training rows as every stage after ``fold`` sees them: table and folds, joined by id."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.table import read_table
+from harness.errors import WorkspaceError
+from harness.workspace import Workspace
+from harness.workspace.files import digest
+from harness.workspace.folds import Folds, read_folds
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Rows sorted by id, with their targets (see harness.metrics) and folds.
+
+    ``assignment`` (rows, repeats) holds fold numbers; −1 marks the holdout.
+    """
+
+    ids: NDArray[np.object_]
+    target: NDArray[Any]
+    targets: tuple[str, ...]
+    assignment: NDArray[np.int16]
+    groups: NDArray[np.object_] | None
+    task: str
+    folds: Folds
+
+    @property
+    def rows_in_folds(self) -> NDArray[np.intp]:
+        """Indices of the rows that are not in the holdout."""
+        return np.flatnonzero(self.assignment[:, 0] >= 0)
+
+    @cached_property
+    def target_digest(self) -> str:
+        """Changes when a label changes, and not with the order of the table's rows."""
+        return digest(*self.targets, np.ascontiguousarray(self.target).tobytes())
+
+
+def read_training(workspace: Workspace) -> TrainingRows:
+    """Join the training table and folds/; a WorkspaceError if they hold other ids."""
+    table = read_table(workspace.competition, workspace.root)
+    folds = read_folds(workspace.folds)
+    order = np.argsort(table.ids, kind="stable")
+    ids = table.ids[order]
+    if len(ids) != len(folds.ids) or (ids != folds.ids).any():
+        odd = sorted(set(ids) ^ set(folds.ids))
+        raise WorkspaceError(
+            workspace.folds / "folds.csv",
+            f"{len(odd)} id(s) are not in both it and {table.source.name}, the first is {odd[0]!r}",
+            "run `python -m harness fold`, which places new rows and moves no old one",
+        )
+    return TrainingRows(
+        ids,
+        table.target[order],
+        table.targets,
+        folds.assignment,
+        None if table.groups is None else table.groups[order],
+        workspace.competition.task,
+        folds,
+    )

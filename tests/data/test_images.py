@@ -1,0 +1,126 @@
+"""Decoding, the cache, the stream."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import TOML, picture
+
+from harness.competition import load_competition
+from harness.data.images import cached_images, decode, find_images, stream_images
+from harness.errors import DataError
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{i}.png" for i in range(7)]
+    for i, path in enumerate(paths):
+        picture("bee", i).save(path)
+    return paths
+
+
+def test_decode_reads_once_for_all_sizes(files: list[Path]) -> None:
+    small, large = decode(files[0], [8, 50])
+    assert small.shape == (8, 8, 3)
+    assert large.shape == (50, 50, 3)
+    assert small.dtype == np.uint8
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "I;16"])
+def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
+    if mode == "I;16":
+        grey = Image.fromarray(np.full((9, 9), 128 << 8, np.uint16))
+    else:
+        grey = Image.new("L", (9, 9), 128).convert(mode)
+    grey.save(path)
+    (pixels,) = decode(path, [9])
+    assert pixels.shape == (9, 9, 3)
+    if mode not in ("1", "CMYK"):
+        assert np.abs(pixels.astype(int) - 128).max() <= 1
+
+
+def test_exif_rotation_is_applied(tmp_path: Path) -> None:
+    image = Image.new("RGB", (20, 10))
+    image.paste((255, 255, 255), (0, 0, 20, 5))  # the upper half is white
+    exif = Image.Exif()
+    exif[274] = 3  # to be shown upside down
+    image.save(tmp_path / "x.jpg", exif=exif)
+    (pixels,) = decode(tmp_path / "x.jpg", [20])
+    assert pixels[2].mean() < 30
+    assert pixels[-2].mean() > 220
+
+
+def test_a_bomb_is_refused(
+    tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match="cannot be decoded"):
+        decode(files[0], [8])
+
+
+def test_the_cache_holds_what_decoding_gives_and_is_reused(
+    tmp_path: Path, files: list[Path]
+) -> None:
+    told: list[int] = []
+    first = cached_images(files, 16, tmp_path / "cache", told.append)
+    assert told == list(range(1, 8))
+    for row, path in enumerate(files):
+        assert (first.pixels[row] == decode(path, [16])[0]).all()
+    told.clear()
+    again = cached_images(files, 16, tmp_path / "cache", told.append)
+    assert told == []
+    assert again.content == first.content
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
+
+
+def test_a_changed_image_changes_the_content(tmp_path: Path, files: list[Path]) -> None:
+    first = cached_images(files, 16, tmp_path / "cache")
+    picture("cat", 99).save(files[3])
+    second = cached_images(files, 16, tmp_path / "cache")
+    assert second.content != first.content
+    assert (second.pixels[3] != first.pixels[3]).any()
+
+
+def test_a_corrupt_image_leaves_no_cache(tmp_path: Path, files: list[Path]) -> None:
+    files[5].write_bytes(b"not a picture")
+    with pytest.raises(DataError, match=r"5\.png: cannot be decoded"):
+        cached_images(files, 16, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_stream_covers_every_row_in_order_and_marks_bad_ones(files: list[Path]) -> None:
+    files[4].write_bytes(b"")
+    seen: list[int] = []
+    for rows, pixels, errors in stream_images(files, [16, 24], batch=3):
+        for offset, row in enumerate(range(rows.start, rows.stop)):
+            seen.append(row)
+            if row == 4:
+                assert "4.png" in str(errors[offset])
+            else:
+                assert errors[offset] is None
+                for size in (16, 24):
+                    assert (pixels[size][offset] == decode(files[row], [size])[0]).all()
+    assert seen == list(range(7))
+
+
+@pytest.mark.parametrize("id_", ["../x", "/etc/passwd", "a/../../x", "..", "a\0b"])
+def test_ids_stay_inside_the_folder(tmp_path: Path, id_: str) -> None:
+    competition = _competition(tmp_path)
+    with pytest.raises(DataError, match=r"leads out|no image"):
+        find_images(competition, tmp_path, [id_])
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    competition = _competition(tmp_path)
+    (tmp_path / "secret.png").touch()
+    (tmp_path / "data/images/x.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(DataError, match="leads out"):
+        find_images(competition, tmp_path, ["x"])
+
+
+def _competition(folder: Path):  # type: ignore[no-untyped-def]
+    (folder / "data/images").mkdir(parents=True)
+    (folder / "competition.toml").write_text(TOML, encoding="utf-8")
+    return load_competition(folder / "competition.toml")

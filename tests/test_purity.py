@@ -1,0 +1,26 @@
+"""What decides imports no torch, and reaches no files or network by importing."""
+
+import subprocess
+import sys
+
+import pytest
+
+PURE = [
+    "harness.competition",
+    "harness.fold.assign",
+    "harness.metrics",
+    "harness.stack.blend",
+    "harness.stack.honest",
+    "harness.stack.methods",
+]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_leave_torch_and_lightgbm_alone(module: str) -> None:
+    code = (
+        f"import sys, {module}; "
+        "loaded = {'torch', 'timm', 'lightgbm', 'kaggle', 'sqlite3'} & set(sys.modules); "
+        "assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,72 @@
+"""A small competition of real files: pictures that can be learnt, tables, a competition.toml."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CLASSES = ("ant", "bee", "cat")
+
+TOML = """\
+[competition]
+name = "tiny"
+task = "multiclass"
+metric = "log_loss"
+
+[data]
+train = "data/train.csv"
+test = "data/test.csv"
+images = "data/images/{id}.png"
+sample_submission = "data/sample_submission.csv"
+label = "label"
+
+[folds]
+k = 3
+seed = 7
+
+[[model]]
+name = "tuned"
+backbone = "test_resnet"
+weights = "none"
+mode = "finetune"
+image_size = 32
+epochs = 2
+batch_size = 8
+augment = ["vflip", "colour"]
+
+[[model]]
+name = "probe"
+backbone = "test_efficientnet"
+weights = "none"
+mode = "probe"
+image_size = 32
+
+[stack]
+methods = ["best", "mean", "weighted"]
+"""
+
+
+def picture(label: str, seed: int) -> Image.Image:
+    """Noise with a bright third: which one is the class."""
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 90, (40, 36, 3))
+    third = CLASSES.index(label) * 12
+    pixels[:, third : third + 12] += 120
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a piece of text that must be there."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
