@@ -100,10 +100,10 @@ class ModelSection(Section):
     augment: Annotated[tuple[Augmentation, ...], Strict(False)] = ("hflip",)
     # probing: the inverse regularisation strengths that inner cross-validation chooses from
     strengths: Annotated[tuple[float, ...], Strict(False), Field(min_length=1)] = (
-        1e-4,
+        3e-4,
         1e-3,
+        3e-3,
         1e-2,
-        1e-1,
     )
 
     @model_validator(mode="after")

@@ -9,38 +9,45 @@ from harness.board.ledger import Entry
 from harness.workspace.ensemble import Ensemble
 
 
-def ensemble_tables(ensemble: Ensemble) -> list[Table]:
-    """The members' own scores, and every method's score with its interval."""
-    members = Table(title=f"members: out-of-fold {ensemble.metric}", title_justify="left")
-    members.add_column("member")
-    members.add_column(ensemble.metric, justify="right")
-    members.add_column("training s", justify="right")
-    members.add_column("used")
+def ensemble_table(ensemble: Ensemble, submission: Entry | None = None) -> Table:
+    """Members by their out-of-fold score, methods by their nested score, the chosen one marked.
+
+    With a submission its graded score is the last row.
+    """
+    metric = ensemble.metric
+    table = Table(title=f"{metric}, out of fold", title_justify="left")
+    table.add_column("member or method")
+    table.add_column(metric, justify="right")
+    table.add_column("95 % interval")
+    table.add_column("in sample", justify="right")
+    table.add_column("seconds", justify="right")
     for name, score, seconds in zip(
         ensemble.members, ensemble.member_scores, ensemble.member_seconds, strict=True
     ):
-        used = "yes" if name in ensemble.used else ""
-        members.add_row(escape(name), f"{score:.4f}", f"{seconds:.0f}", used)
-
-    methods = Table(
-        title="methods: nested cross-validation, the chosen one marked", title_justify="left"
-    )
-    methods.add_column("method")
-    methods.add_column(ensemble.metric, justify="right")
-    methods.add_column("95 % interval")
-    methods.add_column("in sample", justify="right")
-    methods.add_column("s", justify="right")
-    for score_row in ensemble.scores:
-        chosen = score_row.method == ensemble.method
-        methods.add_row(
-            f"{'→ ' if chosen else ''}{score_row.method}",
-            f"{score_row.nested:.4f}",
-            f"{score_row.low:.4f} – {score_row.high:.4f}",
-            f"{score_row.in_sample:.4f}",
-            f"{score_row.seconds:.1f}",
+        unused = "" if name in ensemble.used else " (not used)"
+        table.add_row(escape(name) + unused, f"{score:.4f}", "", "", f"{seconds:.0f}")
+    table.add_section()
+    for row in ensemble.scores:
+        chosen = row.method == ensemble.method
+        table.add_row(
+            f"→ {row.method}" if chosen else row.method,
+            f"{row.nested:.4f}",
+            f"{row.low:.4f} – {row.high:.4f}",
+            f"{row.in_sample:.4f}",
+            f"{row.seconds:.1f}",
             style="bold" if chosen else None,
         )
-    return [members, methods]
+    if submission is not None and submission.local_score is not None:
+        table.add_section()
+        table.add_row(
+            f"graded: {escape(submission.name)}",
+            f"{submission.local_score:.4f}",
+            "",
+            "",
+            f"{submission.seconds:.1f}",
+            style="bold",
+        )
+    return table
 
 
 def ledger_table(entries: Sequence[Entry]) -> Table:

@@ -5,7 +5,7 @@ A stage's code is imported when its verb is called, so that --help answers at on
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -158,15 +158,18 @@ def grade(
         Path | None,
         typer.Option("--solution", metavar="CSV", help="The truth; data/solution.csv if not said."),
     ] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", metavar="NAME", help="Another metric than its own.")
+    ] = None,
     root: Root = HERE,
     verbose: Verbose = False,
 ) -> None:
-    """Score a submission against a solution by the competition's metric.
+    """Score a submission against a solution by the competition's metric, or by another.
 
-    Example: `python -m harness grade submissions/first.csv --solution data/solution.csv`
+    Example: `python -m harness grade submissions/first.csv --solution truth.csv`
     """
     workspace, display = _open(root)
-    _grade(workspace, display, submission, solution or workspace.root / "data" / "solution.csv")
+    _grade(workspace, display, submission, solution or workspace.root / "data/solution.csv", metric)
 
 
 @app.command()
@@ -181,7 +184,7 @@ def board(root: Root = HERE, verbose: Verbose = False) -> None:
 
 @app.command()
 def run(root: Root = HERE, verbose: Verbose = False) -> None:
-    """Do all of it in order: data, fold, train, stack, submit, grade, board.
+    """Do all of it in order: data, fold, train, stack, submit, grade.
 
     What is done is skipped. Grading needs a data/solution.csv.
 
@@ -191,12 +194,12 @@ def run(root: Root = HERE, verbose: Verbose = False) -> None:
     _data(workspace, display)
     _fold(workspace, display)
     _train(workspace, display, [], [])
-    _stack(workspace, display)
+    _stack(workspace, display, show=False)
     path, degraded = _submit(workspace, display, None)
     solution = workspace.root / "data" / "solution.csv"
     if solution.exists():
         _grade(workspace, display, path, solution)
-    _board(workspace, display)
+    _summary(workspace, display, path.stem)
     if degraded:
         raise typer.Exit(3)
 
@@ -232,7 +235,7 @@ def _fold(
 
     table = read_table(workspace.competition, workspace.root)
     rules = FoldRules(**workspace.competition.folds.model_dump())
-    columns = {
+    columns: dict[str, Any] = {
         "groups": table.groups,
         "labels_text": table.labels,
         "class_names": table.targets if table.target.dtype.kind != "f" else None,
@@ -257,13 +260,13 @@ def _train(workspace: "Workspace", display: Display, only: list[str], retrain: l
     train_models(workspace, display, only=only, retrain=retrain)
 
 
-def _stack(workspace: "Workspace", display: Display) -> None:
-    from harness.board.tables import ensemble_tables
+def _stack(workspace: "Workspace", display: Display, *, show: bool = True) -> None:
+    from harness.board.tables import ensemble_table
     from harness.stack.make import stack as stack_members
 
     ensemble, made = stack_members(workspace, display)
-    for table in ensemble_tables(ensemble):
-        display.show(table)
+    if show:
+        display.show(ensemble_table(ensemble))
     display.say(
         f"stack: {'wrote' if made else 'unchanged:'} models/ensemble/ensemble.json "
         f"({ensemble.method} of {', '.join(ensemble.used)})"
@@ -289,17 +292,37 @@ def _submit(workspace: "Workspace", display: Display, name: str | None) -> tuple
     return done.path, bool(done.sidecar.prior_rows)
 
 
-def _grade(workspace: "Workspace", display: Display, submission: Path, solution: Path) -> None:
+def _grade(
+    workspace: "Workspace",
+    display: Display,
+    submission: Path,
+    solution: Path,
+    other_metric: str | None = None,
+) -> None:
     from harness.board.ledger import Ledger
     from harness.data.table import read_sample
+    from harness.metrics import get_metric
     from harness.submit.table import grade as grade_submission
 
     competition = workspace.competition
     sample = read_sample(competition, workspace.root)
-    score = grade_submission(submission, solution, competition, sample)
-    if submission.resolve().parent == workspace.submissions.resolve():
+    metric = get_metric(other_metric) if other_metric else competition.metric
+    score = grade_submission(submission, solution, competition, sample, metric)
+    ours = metric == competition.metric
+    if ours and submission.resolve().parent == workspace.submissions.resolve():
         Ledger(workspace.board).record_score(submission.stem, score)
-    display.say(f"grade: {submission.name} scores {competition.metric.name} {score:.5f}")
+    display.say(f"grade: {submission.name} scores {metric.name} {score:.5f}")
+
+
+def _summary(workspace: "Workspace", display: Display, submission: str) -> None:
+    from harness.board.ledger import Ledger
+    from harness.board.tables import ensemble_table
+    from harness.workspace.ensemble import read_ensemble
+
+    ensemble = read_ensemble(workspace.models / "ensemble")
+    entry = next((e for e in Ledger(workspace.board).entries() if e.name == submission), None)
+    display.show(ensemble_table(ensemble, entry))
+    display.say(f"all of it took {time.perf_counter() - STARTED:.0f} s")
 
 
 def _board(workspace: "Workspace", display: Display) -> None:

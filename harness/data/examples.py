@@ -63,7 +63,7 @@ def hidden_rows(ids: Iterable[str], labels: Iterable[str]) -> NDArray[np.bool_]:
     frame = pd.DataFrame({"id": list(ids), "label": list(labels)})
     frame["key"] = [digest("hidden test set", id_) for id_ in frame["id"]]
     quota = frame["label"].value_counts().sort_index() * HIDDEN_SHARE
-    counts: pd.Series[int] = np.floor(quota).astype(int)
+    counts = (quota // 1).astype(int)
     spare = round(len(frame) * HIDDEN_SHARE) - int(counts.sum())
     counts[(quota - counts).sort_values(ascending=False, kind="stable").index[:spare]] += 1
     rank = frame.sort_values("key").groupby("label").cumcount().reindex(frame.index)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.competition import Competition
 from harness.data.table import Sample, read_csv, sorted_names
 from harness.errors import DataError, nearest
-from harness.metrics import decide
+from harness.metrics import Metric, decide
 
 SUM_TOLERANCE = 1e-6
 
@@ -115,9 +115,13 @@ def _bad_cell(
 
 
 def grade(
-    path: Path, solution_path: Path, competition: Competition, sample: Sample | None
+    path: Path,
+    solution_path: Path,
+    competition: Competition,
+    sample: Sample | None,
+    metric: Metric,
 ) -> float:
-    """The score of a submission CSV against a solution CSV, by the competition's metric.
+    """The score of a submission CSV against a solution CSV.
 
     The solution has the ids and either one label column or the submission's own columns.
     """
@@ -129,7 +133,7 @@ def grade(
     columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
     check_submission(path, frame, competition, id_column, columns, solution[id_column])
     truth = solution.set_index(id_column).loc[frame[id_column]]
-    return competition.metric.score(
+    return metric.score(
         *_truth_and_predictions(solution_path, truth, frame[list(columns)], competition)
     )
 

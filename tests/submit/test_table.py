@@ -106,7 +106,8 @@ def test_columns_and_rows_must_be_complete(tmp_path: Path) -> None:
 def test_grade_by_hand(tmp_path: Path) -> None:
     good().to_csv(tmp_path / "s.csv", index=False)
     write_table(tmp_path / "t.csv", ["id", "label"], [["b", "ant"], ["a", "bee"], ["c", "ant"]])
-    score = grade(tmp_path / "s.csv", tmp_path / "t.csv", competition(tmp_path), None)
+    rules = competition(tmp_path)
+    score = grade(tmp_path / "s.csv", tmp_path / "t.csv", rules, None, rules.metric)
     assert score == pytest.approx(-(2 * np.log(0.5) + np.log(0.25)) / 3)
 
 
@@ -114,7 +115,9 @@ def test_grade_labels_and_probabilities_of_one_column(tmp_path: Path) -> None:
     write_table(tmp_path / "t.csv", ["id", "label"], [["a", "yes"], ["b", "no"], ["c", "no"]])
     write_table(tmp_path / "s.csv", ["id", "label"], [["a", "yes"], ["b", "yes"], ["c", "no"]])
     rules = competition(tmp_path, "binary", "accuracy")
-    assert grade(tmp_path / "s.csv", tmp_path / "t.csv", rules, None) == pytest.approx(2 / 3)
+    assert grade(
+        tmp_path / "s.csv", tmp_path / "t.csv", rules, None, rules.metric
+    ) == pytest.approx(2 / 3)
     write_table(tmp_path / "s.csv", ["id", "label"], [["a", 0.9], ["b", 0.8], ["c", 0.4]])
     rules = competition(tmp_path, "binary", "roc_auc")
-    assert grade(tmp_path / "s.csv", tmp_path / "t.csv", rules, None) == 1.0
+    assert grade(tmp_path / "s.csv", tmp_path / "t.csv", rules, None, rules.metric) == 1.0

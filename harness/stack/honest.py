@@ -1,0 +1,195 @@
+"""Scores that can be believed: nested cross-validation, paired bootstrap, a rule for the winner."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.errors import ConfigError, nearest
+from harness.stack.blend import Blend
+from harness.stack.methods import METHODS, Method, nested_predictions
+from harness.stack.problem import Array, Problem
+from harness.stack.resample import bootstrap_scores
+
+BASELINES = ("best", "mean")
+CONFIDENCE = 0.95
+NORMAL = 1.96
+"""Standard errors from the middle to the end of a 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def for_new_rows(self, rows: int, new_rows: int) -> "Estimate":
+        """The interval for a score on ``new_rows``, which has a sampling error of its own."""
+        wider = math.sqrt(1 + rows / new_rows)
+        return Estimate(
+            self.value,
+            self.value - wider * (self.value - self.low),
+            self.value + wider * (self.high - self.value),
+        )
+
+    @property
+    def includes_zero(self) -> bool:
+        return self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class MethodScore:
+    """One method's row of the table.
+
+    ``nested`` is scored on rows that nothing was fitted on, in the metric's own direction;
+    ``in_sample`` on the rows it was fitted on. Differences are turned so that positive is better.
+    ``behind`` is the distance from the best nested score (0 or more) and ``behind_error`` the
+    standard error of that paired difference. ``indistinguishable_from`` names the other methods
+    whose difference's interval includes zero. ``blend`` is fitted on all rows; ``predictions``
+    (rows, targets) are the nested ones.
+    """
+
+    method: str
+    nested: Estimate
+    in_sample: float
+    over_mean: Estimate
+    over_best: Estimate
+    behind: float
+    behind_error: float
+    indistinguishable_from: tuple[str, ...]
+    seconds: float
+    blend: Blend
+    predictions: Array = field(repr=False, compare=False)
+
+
+def evaluate(
+    problem: Problem,
+    methods: Sequence[str],
+    *,
+    seed: int,
+    bootstrap: int = 1000,
+    progress: Callable[[str], None] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[MethodScore]:
+    """Score the methods by nested cross-validation, simplest first.
+
+    "best" and "mean" are always among them, methods that do not apply are left out. ``progress``
+    is told each method's name before its turn. ConfigError names an unknown method.
+    """
+    chosen = _applicable(problem, methods)
+    fitted = []
+    for method in chosen:
+        if progress is not None:
+            progress(method.name)
+        started = clock()
+        rows = np.arange(len(problem.truth), dtype=np.intp)
+        predictions = nested_predictions(problem, method, rows, seed)
+        fitted.append((method.fit(problem, rows, seed), predictions, clock() - started))
+    names = [method.name for method in chosen]
+    nested = [predictions for _, predictions, _ in fitted]
+    whole, samples = bootstrap_scores(problem, nested, slice(None), bootstrap, seed)
+    sign = 1 if problem.metric.greater_is_better else -1
+    leader = int((sign * whole).argmax())
+
+    def difference(one: int, other: int) -> Estimate:
+        return estimate(
+            sign * (whole[one] - whole[other]), sign * (samples[:, one] - samples[:, other])
+        )
+
+    scores = []
+    for i, (blend, predictions, seconds) in enumerate(fitted):
+        in_sample = blend.apply(problem.predictions, problem.metadata)
+        scores.append(
+            MethodScore(
+                method=names[i],
+                nested=estimate(whole[i], samples[:, i]),
+                in_sample=problem.metric.score(problem.truth, in_sample),
+                over_mean=difference(i, names.index("mean")),
+                over_best=difference(i, names.index("best")),
+                behind=float(abs(whole[leader] - whole[i])),
+                behind_error=float(np.std(samples[:, leader] - samples[:, i])),
+                indistinguishable_from=tuple(
+                    name
+                    for j, name in enumerate(names)
+                    if j != i and difference(i, j).includes_zero
+                ),
+                seconds=seconds,
+                blend=blend,
+                predictions=predictions,
+            )
+        )
+    return scores
+
+
+def choose(scores: Sequence[MethodScore]) -> MethodScore:
+    """The simplest method within one standard error of the best (Breiman et al. 1984).
+
+    The error is that of the paired difference from the best, which is much smaller than that of
+    either score: both were scored on the same rows.
+    """
+    within = [score for score in scores if score.behind <= score.behind_error]
+    order = list(METHODS)
+    return min(within, key=lambda score: order.index(score.method))
+
+
+def score_of_choice(
+    problem: Problem, scores: Sequence[MethodScore], *, seed: int, bootstrap: int = 200
+) -> Estimate:
+    """The nested score of what ``choose`` picks, with the choice itself made without each fold.
+
+    The best of several estimates flatters: it was picked for its luck too. So for each fold the
+    choice is made again on the other folds, and what that choice loses on the fold against the
+    final one is the optimism of choosing. It is taken off the final choice's estimate, and its
+    own error (from its spread over the folds) widens the interval.
+    """
+    final = scores.index(choose(scores))
+    predictions = [score.predictions for score in scores]
+    sign = 1 if problem.metric.greater_is_better else -1
+    parts = []
+    for fold in problem.fold_numbers(slice(None)):
+        inside, outside = problem.folds != fold, problem.folds == fold
+        whole, samples = bootstrap_scores(problem, predictions, inside, bootstrap, seed)
+        picked = _simplest_within_error(sign * whole, samples)
+        optimism = 0.0
+        if picked != final:
+            pair = [predictions[final], predictions[picked]]
+            (of_final, of_picked), _ = bootstrap_scores(problem, pair, outside, 1, seed)
+            optimism = float(of_final - of_picked)
+        # a fold without one of the classes may have no score at all, and says nothing then
+        parts.append(0.0 if math.isnan(optimism) else optimism * float(outside.mean()))
+    nested, optimism = scores[final].nested, sum(parts)
+    error = NORMAL * math.sqrt(len(parts)) * float(np.std(parts, ddof=1))
+    return Estimate(
+        nested.value - optimism,
+        nested.value - optimism - math.hypot(nested.value - nested.low, error),
+        nested.value - optimism + math.hypot(nested.high - nested.value, error),
+    )
+
+
+def _applicable(problem: Problem, methods: Sequence[str]) -> list[Method]:
+    for name in methods:
+        if name not in METHODS:
+            raise ConfigError("stack.methods", f"{name!r} is not a method", nearest(name, METHODS))
+    return [
+        method
+        for name, method in METHODS.items()
+        if name in {*BASELINES, *methods} and method.applies(problem.task, problem.metric)
+    ]
+
+
+def _simplest_within_error(quality: Array, samples: Array) -> int:
+    """The first method whose distance from the best is within that difference's error."""
+    best = int(quality.argmax())
+    error = np.std(samples - samples[:, [best]], axis=0)
+    return int(np.flatnonzero(quality[best] - quality <= error)[0])
+
+
+def estimate(value: float, samples: Array) -> Estimate:
+    """The figure with the percentile interval of its bootstrap samples."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail])
+    return Estimate(float(value), float(low), float(high))

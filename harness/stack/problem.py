@@ -1,0 +1,92 @@
+"""What there is to combine: the members' out-of-fold predictions beside the truth."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.metrics import Metric
+
+Array = NDArray[Any]
+Rows = NDArray[np.intp]
+Kind = Literal["classes", "labels", "values"]
+
+KINDS: dict[str, Kind] = {
+    "binary": "classes",
+    "multiclass": "classes",
+    "ordinal": "classes",
+    "multilabel": "labels",
+    "regression": "values",
+}
+"""Task → what a row of predictions is: class probabilities that sum to one, one probability a
+label, or a value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Members' out-of-fold predictions of one competition, with what is needed to score them.
+
+    ``predictions`` (members, rows, targets) may be a memory map; it is never copied whole. The
+    shapes of ``truth`` and of one member's predictions are those of ``harness.metrics``.
+    ``groups`` (rows,) are rows that belong together: the bootstrap draws them together.
+    ``metadata`` (rows, columns) enters the meta-learners; NaN means not known.
+    ValueError if the shapes do not fit or a prediction is not finite.
+    """
+
+    names: tuple[str, ...]
+    predictions: NDArray[np.float32]
+    truth: Array
+    folds: NDArray[np.integer[Any]]
+    task: str
+    metric: Metric
+    groups: Array | None = None
+    metadata: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.task not in KINDS:
+            raise ValueError(f"unknown task {self.task!r}")
+        if self.predictions.ndim != 3 or 0 in self.predictions.shape:
+            raise ValueError(f"predictions: {self.predictions.shape} is not members, rows, targets")
+        members, rows, targets = self.predictions.shape
+        if len(self.names) != members or len(set(self.names)) != members:
+            raise ValueError(f"{members} members need as many different names: {self.names}")
+        truth_shape = (rows, targets) if self.kind == "labels" else (rows,)
+        if self.truth.shape != truth_shape or self.folds.shape != (rows,):
+            raise ValueError(f"{rows} rows, truth {self.truth.shape}, folds {self.folds.shape}")
+        if self.groups is not None and self.groups.shape != (rows,):
+            raise ValueError(f"{rows} rows, groups {self.groups.shape}")
+        if self.metadata is not None and self.metadata.shape[:1] != (rows,):
+            raise ValueError(f"{rows} rows, metadata {self.metadata.shape}")
+        if self.folds.min() < 0 or len(self.fold_numbers(slice(None))) < 2:
+            raise ValueError("every row needs a fold of 0 or more, and at least two folds")
+        if self.kind == "classes" and not 0 <= self.truth.min() <= self.truth.max() < targets:
+            raise ValueError(f"truth holds class codes outside 0 … {targets - 1}")
+        for name, member in zip(self.names, self.predictions, strict=True):
+            if not np.isfinite(member.sum(dtype=np.float64)):
+                raise ValueError(f"member {name}: predictions hold NaN or infinity")
+
+    @property
+    def kind(self) -> Kind:
+        """What a row of predictions is."""
+        return KINDS[self.task]
+
+    def fold_numbers(self, rows: Rows | slice) -> list[int]:
+        """The folds that occur among ``rows``, ascending."""
+        return [int(fold) for fold in np.unique(self.folds[rows])]
+
+    def metadata_of(self, rows: Rows) -> Array | None:
+        """The metadata of these rows, if there is any."""
+        return None if self.metadata is None else self.metadata[rows]
+
+    def by_name(self) -> list[int]:
+        """Member indices in order of name: what depends on an order uses this one.
+
+        So the order in which files were listed cannot change a result.
+        """
+        return sorted(range(len(self.names)), key=self.names.__getitem__)
+
+
+def as_rows(problem: Problem, rows: Array | slice) -> Rows:
+    """Row numbers, ascending and each once, for an index array, a mask or a slice."""
+    return np.unique(np.arange(len(problem.folds), dtype=np.intp)[rows])

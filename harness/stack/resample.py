@@ -1,0 +1,191 @@
+"""Metrics under row weights, so that a bootstrap is a matrix product and not a thousand copies.
+
+A bootstrap sample is a vector of counts, one a row. Every metric of ``harness.metrics`` has a
+form that takes such counts; a metric without one is scored on repeated rows.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from harness.metrics import Metric, decide
+from harness.stack.problem import Array, Problem
+
+Scorer = Callable[[Array], Array]
+"""Counts (samples, rows) → scores (samples,); NaN where a sample leaves the metric undefined."""
+
+COUNTS_AT_ONCE = 1 << 17
+"""Numbers in a block of counts: what fits a processor's cache beside the predictions."""
+SMALLEST = float(np.finfo(np.float64).eps)  # where scikit-learn's log_loss clips
+
+
+def bootstrap_scores(
+    problem: Problem, predictions: Sequence[Array], rows: Array | slice, samples: int, seed: int
+) -> tuple[Array, Array]:
+    """(several,) scores on ``rows`` and (samples, several) under the same bootstrap samples.
+
+    Each of ``predictions`` is (all rows, targets). Samples that leave the metric undefined (a
+    class that was not drawn) are left out.
+    """
+    truth = problem.truth[rows]
+    groups = None if problem.groups is None else problem.groups[rows]
+    scorers = [scorer(problem.metric, truth, one[rows]) for one in predictions]
+    once = np.ones((1, len(truth)), dtype=np.float32)
+    blocks = [
+        np.stack([score(counts) for score in scorers], axis=1)
+        for counts in bootstrap_counts(len(truth), groups, samples, seed)
+    ]
+    drawn = np.concatenate(blocks)
+    defined = ~np.isnan(drawn).any(axis=1)
+    return np.array([score(once)[0] for score in scorers]), drawn[defined]
+
+
+def bootstrap_counts(rows: int, groups: Array | None, samples: int, seed: int) -> Iterator[Array]:
+    """Blocks (some samples, rows) of how often each row is drawn; whole groups where given."""
+    generator = np.random.default_rng(seed)
+    codes = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = rows if codes is None else int(codes.max()) + 1
+    block = max(1, min(samples, COUNTS_AT_ONCE // rows))
+    for start in range(0, samples, block):
+        counts = np.stack(
+            [
+                np.bincount(generator.integers(0, units, units), minlength=units)
+                for _ in range(min(block, samples - start))
+            ]
+        ).astype(np.float32)
+        yield counts if codes is None else counts[:, codes]
+
+
+def scorer(metric: Metric, truth: Array, predictions: Array) -> Scorer:
+    """What scores these predictions under row counts, in the metric's own direction."""
+    if metric.name in ("log_loss", "brier", "mae", "rmse", "accuracy"):
+        values = row_values(metric, truth, predictions)
+        root = metric.name == "rmse"
+        return lambda counts: _mean(counts, values, root)
+    if truth.ndim == 1 and metric.name in CONFUSION_METRICS:
+        return _confusion_scorer(CONFUSION_METRICS[metric.name], truth, predictions)
+    if metric.name == "roc_auc":
+        return _area_scorer(truth, predictions)
+    return lambda counts: _repeated(metric, truth, predictions, counts)
+
+
+def row_values(metric: Metric, truth: Array, predictions: Array) -> Array:
+    """(rows,) float64 whose mean is the metric (its square for RMSE), if it has such values."""
+    if metric.name == "accuracy":
+        if truth.ndim == 2:
+            return np.mean((predictions >= 0.5) == truth, axis=1)
+        return (decide(predictions) == truth).astype(np.float64)
+    predictions = predictions.astype(np.float64)
+    if metric.name == "log_loss":
+        if truth.ndim == 2:
+            right = np.where(truth == 1, predictions, 1 - predictions)
+            return -np.log(np.clip(right, SMALLEST, 1 - SMALLEST)).mean(axis=1)
+        right = predictions[np.arange(len(truth)), truth] / predictions.sum(axis=1)
+        return -np.log(np.clip(right, SMALLEST, 1 - SMALLEST))
+    if metric.name == "brier":
+        if truth.ndim == 1:
+            truth = truth[:, None] == np.arange(predictions.shape[1])
+        return np.sum((predictions - truth) ** 2, axis=1)
+    error = predictions[:, 0] - truth
+    if metric.name == "rmse":
+        return error**2
+    if metric.name == "mae":
+        return np.abs(error)
+    raise ValueError(f"{metric.name} is not a mean over rows")
+
+
+def _mean(counts: Array, values: Array, root: bool) -> Array:
+    means = counts @ values / counts.sum(axis=1, dtype=np.float64)
+    return np.sqrt(means) if root else means
+
+
+def _confusion_scorer(of_confusion: Scorer, truth: Array, predictions: Array) -> Scorer:
+    classes = predictions.shape[1]
+    cells = truth * classes + decide(predictions)
+
+    def score(counts: Array) -> Array:
+        tables = np.stack([np.bincount(cells, row, minlength=classes**2) for row in counts])
+        return of_confusion(tables.reshape(-1, classes, classes))
+
+    return score
+
+
+def _accuracy(tables: Array) -> Array:
+    return np.asarray(np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2)))
+
+
+def _balanced_accuracy(tables: Array) -> Array:
+    size = tables.sum(axis=2)
+    recall = np.diagonal(tables, axis1=1, axis2=2) / np.maximum(size, 1e-12)
+    return recall.sum(axis=1) / np.count_nonzero(size, axis=1)
+
+
+def _f1_macro(tables: Array) -> Array:
+    right = np.diagonal(tables, axis1=1, axis2=2)
+    either = tables.sum(axis=1) + tables.sum(axis=2)
+    f1 = 2 * right / np.maximum(either, 1e-12)
+    return f1.sum(axis=1) / np.count_nonzero(either, axis=1)
+
+
+def _quadratic_weighted_kappa(tables: Array) -> Array:
+    classes = np.arange(tables.shape[1])
+    distance = (classes[:, None] - classes) ** 2
+    chance = tables.sum(axis=2)[:, :, None] * tables.sum(axis=1)[:, None, :]
+    expected = np.sum(chance * distance, axis=(1, 2)) / tables.sum(axis=(1, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 1 - np.sum(tables * distance, axis=(1, 2)) / expected
+
+
+CONFUSION_METRICS: dict[str, Scorer] = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "f1_macro": _f1_macro,
+    "quadratic_weighted_kappa": _quadratic_weighted_kappa,
+}
+"""Confusion tables (samples, truth, decided) → scores (samples,)."""
+
+
+def _area_scorer(truth: Array, predictions: Array) -> Scorer:
+    """Mean area under the ROC curve over the targets of which a sample has both kinds of row."""
+    if truth.ndim == 2:
+        columns = list(zip(truth.T == 1, predictions.T, strict=True))
+    elif predictions.shape[1] == 2:
+        columns = [(truth == 1, predictions[:, 1])]
+    else:
+        columns = [(truth == code, column) for code, column in enumerate(predictions.T)]
+    areas = [_column_area(positive, column) for positive, column in columns]
+
+    def score(counts: Array) -> Array:
+        each = np.stack([area(counts) for area in areas])
+        known = ~np.isnan(each)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(known, each, 0).sum(axis=0) / known.sum(axis=0))
+
+    return score
+
+
+def _column_area(positive: Array, column: Array) -> Scorer:
+    order = np.argsort(column)
+    ordered = column[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    positive = positive[order]
+
+    def score(counts: Array) -> Array:
+        drawn = counts[:, order].astype(np.float64)
+        ones, zeros = drawn * positive, drawn * ~positive
+        if len(first) < len(order):  # rows that tie count as half above each other
+            ones, zeros = np.add.reduceat(ones, first, 1), np.add.reduceat(zeros, first, 1)
+        below = np.cumsum(zeros, axis=1) - zeros / 2
+        pairs = ones.sum(axis=1) * zeros.sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.sum(ones * below, axis=1) / pairs)
+
+    return score
+
+
+def _repeated(metric: Metric, truth: Array, predictions: Array, counts: Array) -> Array:
+    scores = np.full(len(counts), np.nan)
+    for sample, row in enumerate(counts):
+        drawn = np.repeat(np.arange(len(row)), row.astype(np.intp))
+        scores[sample] = metric.score(truth[drawn], predictions[drawn])
+    return scores
