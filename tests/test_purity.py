@@ -10,6 +10,7 @@ PURE = [
     "harness.fold.assign",
     "harness.metrics",
     "harness.stack.blend",
+    "harness.stack.diversity",
     "harness.stack.honest",
     "harness.stack.methods",
 ]

@@ -276,10 +276,10 @@ def _stack(workspace: "Workspace", display: Display, *, show: bool = True) -> No
 def _submit(workspace: "Workspace", display: Display, name: str | None) -> tuple[Path, bool]:
     """(the submission, whether some rows got only the prior)."""
     from harness.board.ledger import Ledger
+    from harness.files import file_digest
     from harness.stack.blend import blend_from_json
     from harness.submit.runner import submit as submit_test_rows
     from harness.workspace.ensemble import read_ensemble
-    from harness.workspace.files import file_digest
 
     ensemble = read_ensemble(workspace.models / "ensemble")
     combine = blend_from_json(ensemble.blend).apply

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.workspace.files import digest, replacing, write_text
+from harness.files import digest, replacing, write_text
 
 HIDDEN_SHARE = 0.25
 

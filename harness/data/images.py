@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from harness.competition import Competition
 from harness.errors import DataError
-from harness.workspace.files import digest, file_digest, replacing, write_text
+from harness.files import digest, file_digest, replacing, write_text
 
 Pixels = NDArray[np.uint8]
 CACHE_VERSION = "1"

@@ -38,7 +38,7 @@ class Linear:
 
     def apply(self, kind: Kind, predictions: Array, metadata: Array | None) -> Array:
         features = _features(kind, predictions, metadata, self.centre, self.spread)
-        raw = features @ self.coefficients.astype(np.float32)
+        raw = _product(features, self.coefficients)
         return _as_predictions(kind, predictions.shape[2], raw, self.output, self.floor)
 
     def fits(self, members: int, targets: int) -> bool:
@@ -208,9 +208,19 @@ def _standard(problem: Problem, rows: Rows) -> tuple[Array, Array]:
     return np.asarray(centre), np.where(spread > 0, spread, 1.0)
 
 
+def _product(features: Array, weights: Array) -> Array:
+    """features @ weights in float32, without the warnings that some BLAS kernels raise at random.
+
+    Vector kernels compute on the padding too, and what lies there may be anything (NumPy issue
+    21213). Finite operands have a finite product here, so nothing is hidden.
+    """
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        return np.asarray(features @ weights.astype(np.float32))
+
+
 def _cross_entropy(features: Array, target: Array, weights: Array) -> tuple[float, Array]:
     """Mean log loss and its slope (blocks, features, outputs)."""
-    logits = features @ weights.astype(np.float32)
+    logits = _product(features, weights)
     rows = features.shape[1]
     if target.shape[2] > 1:
         logits -= logits.max(axis=2, keepdims=True)

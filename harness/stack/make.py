@@ -9,11 +9,11 @@ import harness
 from harness.competition import as_plain
 from harness.display import Display
 from harness.errors import WorkspaceError
+from harness.files import digest, file_digest
 from harness.stack.honest import MethodScore, choose, evaluate
 from harness.stack.problem import Problem
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble, Score, read_ensemble, write_ensemble
-from harness.workspace.files import digest, file_digest
 from harness.workspace.oof import OutOfFold, read_oof
 from harness.workspace.training import TrainingRows, read_training
 

@@ -15,12 +15,12 @@ from harness.data.images import find_images
 from harness.data.table import Sample, read_sample, read_test_ids
 from harness.display import Display
 from harness.errors import DataError, WorkspaceError
+from harness.files import digest, file_digest
 from harness.predict.engine import choose_device, load_predictor
 from harness.predict.stream import Loaded, predict_images
 from harness.submit.table import check_submission, make_submission
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
-from harness.workspace.files import digest, file_digest
 from harness.workspace.oof import read_test_predictions
 from harness.workspace.runs import fold_files, read_run
 from harness.workspace.submissions import Sidecar, read_sidecar, write_submission

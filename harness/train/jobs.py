@@ -19,11 +19,11 @@ from harness.competition import ModelSection, as_plain
 from harness.data.images import ImageCache, cached_images, find_images
 from harness.display import Display
 from harness.errors import ConfigError, nearest
+from harness.files import digest
 from harness.predict.engine import BATCH, Device, choose_device, predict_batch
 from harness.train.loop import Progress, train_fold
 from harness.train.probe import apply_head, fit_head
 from harness.workspace import Workspace
-from harness.workspace.files import digest
 from harness.workspace.oof import oof_metadata, write_oof
 from harness.workspace.runs import (
     append_log,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import WorkspaceError
-from harness.workspace.files import digest, write_text
+from harness.files import digest, write_text
 
 
 @dataclass(frozen=True)

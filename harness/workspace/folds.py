@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import WorkspaceError
-from harness.workspace.files import digest, write_text
+from harness.files import digest, write_text
 
 CSV = "folds.csv"
 MANIFEST = "folds.json"

@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from harness.errors import WorkspaceError
-from harness.workspace.files import replacing
-from harness.workspace.folds import describe_difference
+from harness.files import replacing
 from harness.workspace.training import TrainingRows
 
 PREFIX = b"harness."
@@ -55,7 +54,7 @@ def read_oof(path: Path, training: TrainingRows) -> OutOfFold:
     metadata = oof_metadata(path)
     ids = table["id"].cast(pa.string()).to_numpy(zero_copy_only=False)
     rows = training.rows_in_folds
-    _require_folds(path, training, metadata.get("folds"), ids, table["fold"].to_numpy())
+    training.folds.require_same(path, metadata.get("folds"), ids, table["fold"].to_numpy())
     order = np.argsort(ids, kind="stable")
     if len(ids) != len(rows) or (ids[order] != training.ids[rows]).any():
         raise WorkspaceError(path, "holds other ids than the folds", fix)
@@ -104,28 +103,6 @@ def _require_columns(path: Path, table: Any, names: tuple[str, ...]) -> None:
 
 def _matrix(table: Any, targets: tuple[str, ...]) -> NDArray[np.float32]:
     return np.column_stack([table[name].to_numpy().astype(np.float32) for name in targets])
-
-
-def _require_folds(
-    path: Path,
-    training: TrainingRows,
-    found: str | None,
-    ids: NDArray[np.object_],
-    fold: NDArray[Any],
-) -> None:
-    """Refuse predictions made on other folds; a file that names none is held to its fold column."""
-    expected = training.folds.digest
-    if found == expected:
-        return
-    difference = describe_difference(ids, fold, training.folds)
-    if found is None and difference is None:
-        return
-    raise WorkspaceError(
-        path,
-        f"belongs to folds {found or 'of no digest'}, the present ones are {expected} "
-        f"({difference or 'the first repeat agrees'})",
-        "train that member again, or remove the file",
-    )
 
 
 def oof_metadata(path: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from harness.errors import WorkspaceError
-from harness.workspace.files import digest, replacing, write_text
+from harness.files import digest, replacing, write_text
 
 Values = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]

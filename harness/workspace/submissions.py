@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import WorkspaceError
-from harness.workspace.files import write_text
+from harness.files import write_text
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.competition import FILE_NAME
 from harness.errors import WorkspaceError
-from harness.workspace.files import write_text
+from harness.files import write_text
 
 TEMPLATE = """\
 # A workspace of the competition harness. Lines with a # in front show defaults.

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from harness.data.table import read_table
 from harness.errors import WorkspaceError
+from harness.files import digest
 from harness.workspace import Workspace
-from harness.workspace.files import digest
 from harness.workspace.folds import Folds, read_folds
 
 

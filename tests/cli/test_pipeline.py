@@ -12,7 +12,7 @@ import pytest
 from tiny import CLASSES, edit
 
 from harness.cli import main
-from harness.workspace.files import file_digest
+from harness.files import file_digest
 
 Harness = Callable[..., int]
 

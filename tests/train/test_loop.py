@@ -23,7 +23,13 @@ def images(count: int, size: int) -> tuple[Pixels, np.ndarray]:
 
 
 def section(**values: object) -> ModelSection:
-    base = {"name": "x", "backbone": "test_resnet", "weights": "none", "image_size": 32, "augment": ()}
+    base = {
+        "name": "x",
+        "backbone": "test_resnet",
+        "weights": "none",
+        "image_size": 32,
+        "augment": (),
+    }
     return ModelSection.model_validate(base | values)
 
 

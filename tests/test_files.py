@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.workspace.files import digest, replacing, write_text
+from harness.files import digest, replacing, write_text
 
 
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
