@@ -212,7 +212,7 @@ def _product(features: Array, weights: Array) -> Array:
     """features @ weights in float32, without the warnings that some BLAS kernels raise at random.
 
     Vector kernels compute on the padding too, and what lies there may be anything (NumPy issue
-    21213). Finite operands have a finite product here, so nothing is hidden.
+    24067). Finite operands have a finite product here, so nothing is hidden.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         return np.asarray(features @ weights.astype(np.float32))
