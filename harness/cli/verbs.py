@@ -241,8 +241,8 @@ def _fold(
         "class_names": table.targets if table.target.dtype.kind != "f" else None,
     }
     if check:
-        check_folds(workspace.folds, table.ids, table.target, rules, **columns)
-        display.say("fold: folds/folds.csv is what the table and the rules give")
+        checked = check_folds(workspace.folds, table.ids, table.target, rules, **columns)
+        display.say(f"fold: {checked}")
         return
     outcome = make_folds(workspace.folds, table.ids, table.target, rules, **columns, fresh=fresh)
     for message in outcome.messages:
