@@ -1,0 +1,61 @@
+"""Keeping the promise from outside: a process that only waits ends the one that computes.
+
+A batch that hangs in native code, a crash there, or memory running out cannot be answered from
+within. Whoever waits here does nothing else, so it cannot be held up.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+KILLED = -9
+"""``guard``'s answer when the worker was ended because the time was up."""
+
+
+def guard(command: Sequence[str], *, until: float) -> int:
+    """Run ``command`` no longer than ``until`` on time.monotonic's clock; its exit code.
+
+    KILLED if it had to be ended; it and what it started are gone then. Another negative number is
+    the signal that it died of. When this process dies first, the worker's standard input ends, by
+    which it knows (``die_with_parent``).
+    """
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as worker:
+        try:
+            return worker.wait(timeout=max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return KILLED
+        finally:
+            _end(worker)
+
+
+def die_with_parent() -> None:
+    """End this process, at once and without cleaning up, when its standard input ends.
+
+    Files are replaced atomically, so there is nothing to clean up.
+    """
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def remove_temporaries(path: Path) -> None:
+    """Delete what a killed writer of ``path`` left beside it (harness.files.replacing's names)."""
+    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+        temporary.unlink(missing_ok=True)
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    if worker.poll() is not None:
+        return
+    if os.name == "posix":
+        os.killpg(worker.pid, signal.SIGKILL)
+    else:
+        worker.kill()

@@ -1,0 +1,70 @@
+"""The submission of a process that has had no time to look at a single image.
+
+Nothing heavy is imported: this must stand on disk before torch and pandas are. What it writes is
+what ``harness.submit.table`` makes of the prior in every row (a test holds the two together).
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.competition import Competition
+from harness.errors import DataError
+
+
+def prior_submission(
+    competition: Competition, root: Path, targets: Sequence[str], prior: Sequence[float]
+) -> tuple[str, int]:
+    """(the text of a submission that has the prior (targets,) in every row, its rows).
+
+    DataError where the sample submission, or without one the test table, cannot be read.
+    """
+    data = competition.data
+    if not (ids_file := data.sample_submission or data.test):
+        raise DataError(
+            "competition.toml [data]",
+            "names neither 'test' nor 'sample_submission'",
+            "add one, so that the ids to predict are known",
+        )
+    given, rows = _read(root / ids_file)
+    id_column = data.id if data.id in given else given[0]
+    id_place = given.index(id_column)
+    by_labels = competition.metric.needs == "labels"
+    if data.sample_submission:
+        columns = given
+    elif by_labels or competition.task == "binary":
+        columns = [id_column, data.label or "label"]
+    else:
+        columns = [id_column, *targets]
+    asked = [column for column in columns if column != id_column]
+    if len(asked) > 1 or len(targets) == 1:
+        shares = dict(zip(targets, prior, strict=True))
+        cells = [f"{shares[column]:.9g}" for column in asked]
+    elif by_labels:
+        cells = [max(zip(prior, targets, strict=True), key=lambda share: share[0])[1]]
+    else:  # binary: the probability of the second class
+        cells = [f"{prior[1]:.9g}"]
+    place = columns.index(id_column)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([*cells[:place], row[id_place], *cells[place:]] for row in rows)
+    return file.getvalue(), len(rows)
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """(the header, the rows) of a CSV file."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = [row for row in csv.reader(file) if row]
+    except FileNotFoundError:
+        fix = "check [data] in competition.toml"
+        raise DataError(path, "there is no such file", fix) from None
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise DataError(path, f"cannot be read as CSV ({error})", "mend the file") from error
+    if not rows:
+        raise DataError(path, "has a header and no rows", "it needs at least one row")
+    if odd := next((i for i, row in enumerate(rows) if len(row) < len(header)), None):
+        raise DataError(path, f"row {odd + 2} has too few cells", "mend the file")
+    return header, rows
