@@ -80,7 +80,12 @@ class FoldsSection(Section):
 
 
 class ModelSection(Section):
-    """[[model]]: one member; everything that its training depends on."""
+    """[[model]]: one member: what its training depends on, and how its models predict.
+
+    ``predict``: the fold models' predictions averaged (all of them, or the first ``fold_models``);
+    their "soup", one network with the mean of their weights, if the holdout finds no harm in it;
+    or a "refit", one more model trained on all rows that are in folds.
+    """
 
     name: SafeName
     backbone: str
@@ -105,6 +110,18 @@ class ModelSection(Section):
         3e-3,
         1e-2,
     )
+    # prediction: what the trained models are used for, which changes nothing in their training
+    predict: Literal["average", "soup", "refit"] = "average"
+    fold_models: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> "ModelSection":
+        if self.fold_models is not None and self.predict != "average":
+            raise ValueError(
+                f"'fold_models' says how many are averaged and predict = {self.predict!r} "
+                "averages none; remove one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _name_is_free(self) -> "ModelSection":
@@ -114,9 +131,13 @@ class ModelSection(Section):
 
 
 class StackSection(Section):
-    """[stack]: which ways of combining members compete."""
+    """[stack]: which ways of combining members compete, and what they see beside the members.
+
+    ``metadata`` are columns of the train and test tables (age, site, …) for the meta-learners.
+    """
 
     methods: Strings = ("best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgbm")
+    metadata: Strings = ()
     seed: int = Field(default=0, ge=0)
 
 
@@ -145,6 +166,17 @@ class Competition(Section):
             if model.name.lower() in seen:
                 raise ValueError(f"two models are called {model.name!r}; names must differ")
             seen.add(model.name.lower())
+            fold_models = self.folds.k * self.folds.repeats
+            if model.fold_models is not None and model.fold_models > fold_models:
+                raise ValueError(
+                    f"model {model.name!r}: fold_models = {model.fold_models} of the "
+                    f"{fold_models} that there are; k × repeats is the most"
+                )
+            if model.predict == "soup" and self.folds.holdout == 0:
+                raise ValueError(
+                    f"model {model.name!r}: a soup can only be judged on rows that none of its "
+                    'fold models saw; set [folds] holdout, or predict = "average"'
+                )
         many_labels = bool(self.data.labels)
         if self.competition.task == "multilabel" and not many_labels:
             raise ValueError("task 'multilabel' needs 'labels', the list of label columns")
@@ -259,3 +291,8 @@ def line_of(text: str, location: tuple[int | str, ...]) -> int | None:
 def as_plain(section: BaseModel) -> dict[str, Any]:
     """A section as plain values that JSON can hold."""
     return section.model_dump(mode="json")
+
+
+def training_settings(model: ModelSection) -> dict[str, Any]:
+    """What decides a model's training, as plain values: how it predicts afterwards is left out."""
+    return model.model_dump(mode="json", exclude={"predict", "fold_models"})

@@ -7,12 +7,17 @@ import pytest
 
 PURE = [
     "harness.competition",
+    "harness.data.metadata",
+    "harness.estimate",
     "harness.fold.assign",
     "harness.metrics",
     "harness.stack.blend",
     "harness.stack.diversity",
+    "harness.stack.fold_models",
     "harness.stack.honest",
     "harness.stack.methods",
+    "harness.train.soup",
+    "harness.workspace.ensemble",
 ]
 
 

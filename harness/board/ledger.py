@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.errors import WorkspaceError
 from harness.workspace.submissions import Sidecar
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS submission (
     name           TEXT PRIMARY KEY,
@@ -27,9 +27,15 @@ CREATE TABLE IF NOT EXISTS submission (
     rows           INTEGER NOT NULL,
     seconds        REAL NOT NULL,
     budget_seconds REAL,
-    local_score    REAL            -- by `grade`, against a solution on this machine
+    local_score    REAL,           -- by `grade`, against a solution on this machine
+    expected_low   REAL,           -- 95 % of scores on so many new rows; none from layout 1
+    expected_high  REAL
 )
 """
+_FROM_LAYOUT_1 = (
+    "ALTER TABLE submission ADD COLUMN expected_low REAL",
+    "ALTER TABLE submission ADD COLUMN expected_high REAL",
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,25 @@ class Entry:
     seconds: float
     budget_seconds: float | None
     local_score: float | None
+    expected_low: float | None
+    expected_high: float | None
+
+    @property
+    def expected(self) -> tuple[float, float] | None:
+        """95 % of scores on so many new rows; None if that is not known."""
+        if self.expected_low is None or self.expected_high is None:
+            return None
+        return self.expected_low, self.expected_high
+
+    @property
+    def place(self) -> str | None:
+        """Whether the local score is "inside", "below" or "above" what was expected."""
+        if self.local_score is None or self.expected is None:
+            return None
+        low, high = self.expected
+        if low <= self.local_score <= high:
+            return "inside"
+        return "below" if self.local_score < low else "above"
 
 
 class Ledger:
@@ -83,6 +108,8 @@ class Ledger:
                 seconds=sidecar.seconds,
                 budget_seconds=sidecar.budget_seconds,
                 local_score=None,
+                expected_low=sidecar.expected_low,
+                expected_high=sidecar.expected_high,
             )
             values = vars(entry)
             names = ", ".join(values)
@@ -118,8 +145,9 @@ class Ledger:
         try:
             with closing(sqlite3.connect(self.path)) as connection, connection:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if version == 0:
-                    connection.execute(_SCHEMA)
+                if version in (0, 1):
+                    for statement in (_SCHEMA,) if version == 0 else _FROM_LAYOUT_1:
+                        connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 elif version != SCHEMA_VERSION:
                     raise WorkspaceError(

@@ -1,53 +1,97 @@
 """The tables that people read: members, methods, submissions."""
 
+import math
 from collections.abc import Sequence
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from harness.board.ledger import Entry
-from harness.workspace.ensemble import Ensemble
+from harness.estimate import Estimate
+from harness.workspace.ensemble import Ensemble, Score
+
+WIDE = 80
+"""Characters of width from which tables are shown in full."""
 
 
-def ensemble_table(ensemble: Ensemble, submission: Entry | None = None) -> Table:
-    """Members by their out-of-fold score, methods by their nested score, the chosen one marked.
-
-    With a submission its graded score is the last row.
-    """
-    metric = ensemble.metric
-    table = Table(title=f"{metric}, out of fold", title_justify="left")
-    table.add_column("member or method")
-    table.add_column(metric, justify="right")
-    table.add_column("95 % interval")
-    table.add_column("in sample", justify="right")
-    table.add_column("seconds", justify="right")
+def member_table(ensemble: Ensemble) -> Table:
+    """Members by their own out-of-fold score, and whether the ensemble uses them."""
+    table = _table(f"members: {ensemble.metric}, out of fold")
+    table.add_column("member", overflow="fold")
+    table.add_column(ensemble.metric, justify="right")
+    table.add_column("training s", justify="right")
+    table.add_column("")
     for name, score, seconds in zip(
         ensemble.members, ensemble.member_scores, ensemble.member_seconds, strict=True
     ):
-        unused = "" if name in ensemble.used else " (not used)"
-        table.add_row(escape(name) + unused, f"{score:.4f}", "", "", f"{seconds:.0f}")
-    table.add_section()
+        known = "" if math.isnan(seconds) else f"{seconds:.0f}"
+        unused = "" if name in ensemble.used else "not used"
+        table.add_row(escape(name), f"{score:.4f}", known, unused)
+    return table
+
+
+def method_table(ensemble: Ensemble, width: int, submission: Entry | None = None) -> Table:
+    """Methods by their nested score, the chosen one marked, then what to believe of the choice.
+
+    With a submission its graded score is the last row, beside the interval that was expected.
+    ``width`` is in characters: narrow tables do without the seconds.
+    """
+    metric, with_seconds = ensemble.metric, width >= WIDE
+    table = _table(f"methods: {metric} on rows that nothing was fitted on")
+    table.add_column("method", overflow="fold")
+    table.add_column(metric, justify="right")
+    table.add_column("95 % interval", no_wrap=True)
+    table.add_column("in sample", justify="right")
+    if with_seconds:
+        table.add_column("s", justify="right")
     for row in ensemble.scores:
-        chosen = row.method == ensemble.method
-        table.add_row(
-            f"→ {row.method}" if chosen else row.method,
-            f"{row.nested:.4f}",
-            f"{row.low:.4f} – {row.high:.4f}",
-            f"{row.in_sample:.4f}",
-            f"{row.seconds:.1f}",
-            style="bold" if chosen else None,
-        )
+        cells = [_marked(row, ensemble), f"{row.nested:.4f}", _range(row.low, row.high)]
+        cells += [f"{row.in_sample:.4f}", f"{row.seconds:.1f}"][: 1 + with_seconds]
+        table.add_row(*cells, style="bold" if row.method == ensemble.method else None)
+    table.add_section()
+    table.add_row(
+        "chosen, with the choice itself nested",
+        f"{ensemble.nested:.4f}",
+        _range(ensemble.low, ensemble.high),
+        style="bold",
+    )
     if submission is not None and submission.local_score is not None:
-        table.add_section()
+        expected = submission.expected
+        place = f": {submission.place}" if submission.place else ""
         table.add_row(
-            f"graded: {escape(submission.name)}",
+            f"graded on {submission.rows} new rows{place}",
             f"{submission.local_score:.4f}",
-            "",
-            "",
-            f"{submission.seconds:.1f}",
+            _range(*expected) if expected else "",
             style="bold",
         )
     return table
+
+
+def difference_table(ensemble: Ensemble, width: int) -> Table:
+    """Each method against the mean and the best single member, with 95 % intervals.
+
+    ``width`` is in characters: narrow tables show the intervals only.
+    """
+    table = _table("gained, with 95 % intervals: positive is better")
+    table.add_column("method", overflow="fold")
+    table.add_column("over the mean", justify="right")
+    table.add_column("over the best member", justify="right")
+    for row in ensemble.scores:
+        table.add_row(
+            _marked(row, ensemble),
+            _gain(row.over_mean, width),
+            _gain(row.over_best, width),
+            style="bold" if row.method == ensemble.method else None,
+        )
+    return table
+
+
+def ensemble_notes(ensemble: Ensemble) -> tuple[str, ...]:
+    """What the table leaves to be said: ties, the members' diversity, the worth of fold models."""
+    others = ensemble.chosen.indistinguishable_from
+    tied = (f"{ensemble.method} is not distinguishable from {_listed(others)}.",) if others else ()
+    return (*tied, *ensemble.diversity, *ensemble.fold_models)
 
 
 def ledger_table(entries: Sequence[Entry]) -> Table:
@@ -72,3 +116,26 @@ def ledger_table(entries: Sequence[Entry]) -> Table:
             f"{entry.seconds:.1f}",
         )
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.4f} – {high:.4f}"
+
+
+def _marked(score: Score, ensemble: Ensemble) -> str:
+    return f"→ {score.method}" if score.method == ensemble.method else score.method
+
+
+def _gain(gain: Estimate, width: int) -> str:
+    if gain.low == gain.high == 0:  # the same method
+        return ""
+    interval = f"{gain.low:+.4f} to {gain.high:+.4f}"
+    return f"{gain.value:+.4f} ({interval})" if width >= WIDE else interval
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.competition import Competition
-from harness.errors import DataError, nearest
+from harness.errors import ConfigError, DataError, nearest
 from harness.metrics import decide
 
 Strings = NDArray[np.object_]
@@ -129,6 +129,37 @@ def read_test_ids(competition: Competition, root: Path) -> Strings:
             "use the two files of the same competition",
         )
     return ids
+
+
+def read_metadata(
+    competition: Competition, root: Path, ids: Strings, names: Sequence[str], *, test: bool
+) -> Strings:
+    """The text (rows, columns) of metadata columns for ``ids``, from the train or the test table.
+
+    ConfigError where there is no such table, or where a column is the id or a label.
+    """
+    data = competition.data
+    if not names:
+        return np.empty((len(ids), 0), dtype=object)
+    sample = read_sample(competition, root)
+    taken = {data.id, data.label, *data.labels, *(sample.target_columns if sample else ())}
+    if odd := [name for name in names if name in taken]:
+        raise ConfigError(
+            "competition.toml [stack]",
+            f"metadata names {odd[0]!r}, which is the id or the label",
+            "leave it out",
+        )
+    where = data.test if test else data.train
+    if where is None or (root / where).is_dir():
+        raise ConfigError(
+            "competition.toml [stack]",
+            f"metadata needs a table for the {'test' if test else 'training'} rows",
+            f"set [data] {'test' if test else 'train'} to a CSV file, or leave metadata out",
+        )
+    frame = read_csv(root / where)
+    for name in names:
+        _require_column(frame, name, root / where)
+    return frame.set_index(data.id)[list(names)].loc[list(ids)].to_numpy(dtype=object)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

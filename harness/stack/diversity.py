@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.stack.honest import Estimate, estimate
+from harness.estimate import Estimate
+from harness.stack.honest import estimate
 from harness.stack.inner import thinned
 from harness.stack.methods import METHODS, nested_predictions
 from harness.stack.objective import true_probability

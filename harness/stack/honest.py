@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.errors import ConfigError, nearest
+from harness.estimate import Estimate
 from harness.stack.blend import Blend
 from harness.stack.methods import METHODS, Method, nested_predictions
 from harness.stack.problem import Array, Problem
@@ -17,28 +18,6 @@ BASELINES = ("best", "mean")
 CONFIDENCE = 0.95
 NORMAL = 1.96
 """Standard errors from the middle to the end of a 95 % interval."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def for_new_rows(self, rows: int, new_rows: int) -> "Estimate":
-        """The interval for a score on ``new_rows``, which has a sampling error of its own."""
-        wider = math.sqrt(1 + rows / new_rows)
-        return Estimate(
-            self.value,
-            self.value - wider * (self.value - self.low),
-            self.value + wider * (self.high - self.value),
-        )
-
-    @property
-    def includes_zero(self) -> bool:
-        return self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)

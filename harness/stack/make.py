@@ -1,20 +1,25 @@
 """Combine the members in oof/ and keep the best combination in models/ensemble/."""
 
 import json
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 import harness
 from harness.competition import as_plain
+from harness.data.metadata import Column, choose_columns, encode
+from harness.data.table import read_metadata
 from harness.display import Display
 from harness.errors import WorkspaceError
-from harness.files import digest, file_digest
-from harness.stack.honest import MethodScore, choose, evaluate
+from harness.files import digest
+from harness.metrics import Metric
+from harness.stack.diversity import diversity
+from harness.stack.honest import MethodScore, choose, evaluate, score_of_choice
+from harness.stack.members import NO_HOLDOUT, Judged, Member, judge, read_members
 from harness.stack.problem import Problem
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble, Score, read_ensemble, write_ensemble
-from harness.workspace.oof import OutOfFold, read_oof
 from harness.workspace.training import TrainingRows, read_training
 
 
@@ -22,71 +27,104 @@ def stack(workspace: Workspace, display: Display) -> tuple[Ensemble, bool]:
     """The ensemble, and whether it was made now (True) or stood there from the same inputs."""
     competition = workspace.competition
     training = read_training(workspace)
-    files = member_files(workspace.oof)
-    members = [read_oof(path, training) for path in files]
-    _require_different(members, files)
+    members = read_members(workspace, training)
+    names = competition.stack.metadata
+    texts = read_metadata(competition, workspace.root, training.ids, names, test=False)
     inputs = digest(
         harness.__version__,
         json.dumps(as_plain(competition.stack)),
         competition.metric.name,
         training.folds.digest,
         training.target_digest,
-        *(part for path in files for part in (path.stem, file_digest(path))),
+        json.dumps(texts.tolist()),
+        *(member.digest for member in members),
     )
-    if (workspace.models / "ensemble" / "ensemble.json").exists():
-        stored = read_ensemble(workspace.models / "ensemble")
-        if stored.inputs == inputs:
-            return stored, False
+    if stored := _stored(workspace, inputs):
+        return stored, False
 
     rows = training.rows_in_folds
-    problem = Problem(
-        names=tuple(member.name for member in members),
-        predictions=np.stack([member.predictions for member in members]),
-        truth=training.target[rows],
-        folds=training.assignment[rows, 0].astype(np.int64),
-        task=training.task,
-        metric=competition.metric,
-        groups=None if training.groups is None else _codes(training.groups[rows]),
-    )
+    columns = choose_columns(names, texts[rows], workspace.root / competition.data.train)
+    problem = _problem(training, members, competition.metric, encode(columns, texts[rows]))
+    seed = competition.stack.seed
+    judged = [judge(member, training, problem, seed) for member in members]
     methods = competition.stack.methods
     with display.progress("stacking", len(methods), unit="methods") as advance:
         done = iter(range(10**6))
         scores = evaluate(
-            problem,
-            methods,
-            seed=competition.stack.seed,
-            progress=lambda method: advance(next(done), method),
+            problem, methods, seed=seed, progress=lambda method: advance(next(done), method)
         )
-    ensemble = _ensemble(problem, training, members, scores, inputs)
+    ensemble = _ensemble(problem, training, members, judged, columns, scores, seed, inputs)
     write_ensemble(workspace.models / "ensemble", ensemble)
     return ensemble, True
 
 
-def member_files(folder: Path) -> list[Path]:
-    """The OOF files in order of name; predictions of test rows are kept beside some of them."""
-    files = sorted(p for p in folder.glob("*.parquet") if not p.name.endswith(".test.parquet"))
-    if not files:
-        raise WorkspaceError(folder, "holds no OOF file", "run `python -m harness train`")
-    return files
+def read_problem(workspace: Workspace) -> tuple[TrainingRows, Problem]:
+    """The labelled rows, and the members in oof/ as a problem without metadata."""
+    training = read_training(workspace)
+    members = read_members(workspace, training)
+    return training, _problem(training, members, workspace.competition.metric, None)
+
+
+def _problem(
+    training: TrainingRows,
+    members: Sequence[Member],
+    metric: Metric,
+    metadata: NDArray[np.float32] | None,
+) -> Problem:
+    rows = training.rows_in_folds
+    return Problem(
+        names=tuple(member.name for member in members),
+        predictions=np.stack([member.out_of_fold.predictions for member in members]),
+        truth=training.target[rows],
+        folds=training.assignment[rows, 0].astype(np.int64),
+        task=training.task,
+        metric=metric,
+        groups=None if training.groups is None else _codes(training.groups[rows]),
+        metadata=metadata,
+    )
+
+
+def _stored(workspace: Workspace, inputs: str) -> Ensemble | None:
+    """The ensemble that was made of the same; one that cannot be read is made again."""
+    try:
+        stored = read_ensemble(workspace.models / "ensemble")
+    except WorkspaceError:
+        return None
+    return stored if stored.inputs == inputs else None
 
 
 def _ensemble(
     problem: Problem,
     training: TrainingRows,
-    members: list[OutOfFold],
+    members: list[Member],
+    judged: list[Judged],
+    columns: tuple[Column, ...],
     scores: list[MethodScore],
+    seed: int,
     inputs: str,
 ) -> Ensemble:
     chosen = choose(scores)
-    metric = problem.metric
+    believed = score_of_choice(problem, scores, seed=seed)
+    families = [member.family for member in members]
+    own = [
+        problem.metric.score(problem.truth, member.out_of_fold.predictions) for member in members
+    ]
+    said = tuple(one.sentence for one in judged if one.sentence)
     return Ensemble(
         method=chosen.method,
-        metric=metric.name,
+        metric=problem.metric.name,
+        nested=believed.value,
+        low=believed.low,
+        high=believed.high,
+        rows=len(problem.folds),
         members=problem.names,
         used=tuple(problem.names[i] for i in chosen.blend.members_used),
         targets=training.targets,
-        member_scores=tuple(metric.score(problem.truth, m.predictions) for m in members),
-        member_seconds=tuple(float(m.metadata.get("seconds", "nan")) for m in members),
+        member_scores=tuple(own),
+        member_seconds=tuple(
+            float(member.out_of_fold.metadata.get("seconds", "nan")) for member in members
+        ),
+        weights=tuple(one.weights for one in judged),
         scores=tuple(
             Score(
                 method=score.method,
@@ -95,11 +133,16 @@ def _ensemble(
                 high=score.nested.high,
                 in_sample=score.in_sample,
                 seconds=score.seconds,
+                over_mean=score.over_mean,
+                over_best=score.over_best,
                 indistinguishable_from=score.indistinguishable_from,
             )
             for score in scores
         ),
+        diversity=diversity(problem, seed=seed, families=families).sentences,
+        fold_models=said if len(training.holdout_rows) else (NO_HOLDOUT,),
         blend=chosen.blend.to_json(),
+        metadata=columns,
         prior=_prior(problem),
         folds=training.folds.digest,
         inputs=inputs,
@@ -114,15 +157,5 @@ def _prior(problem: Problem) -> tuple[float, ...]:
     return tuple(np.atleast_1d(truth.mean(axis=0)).tolist())
 
 
-def _require_different(members: list[OutOfFold], files: list[Path]) -> None:
-    """Refuse the same predictions under two names: they would count twice in a mean."""
-    seen: dict[str, Path] = {}
-    for member, path in zip(members, files, strict=True):
-        key = digest(member.predictions.tobytes())
-        if key in seen:
-            raise WorkspaceError(path, f"holds the same as {seen[key].name}", "remove one of them")
-        seen[key] = path
-
-
-def _codes(groups: np.ndarray) -> np.ndarray:
+def _codes(groups: NDArray[np.object_]) -> NDArray[np.intp]:
     return np.unique(groups, return_inverse=True)[1]

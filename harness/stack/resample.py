@@ -27,9 +27,21 @@ def bootstrap_scores(
     Each of ``predictions`` is (all rows, targets). Samples that leave the metric undefined (a
     class that was not drawn) are left out.
     """
-    truth = problem.truth[rows]
     groups = None if problem.groups is None else problem.groups[rows]
-    scorers = [scorer(problem.metric, truth, one[rows]) for one in predictions]
+    parts = [one[rows] for one in predictions]
+    return paired_scores(problem.metric, problem.truth[rows], groups, parts, samples, seed)
+
+
+def paired_scores(
+    metric: Metric,
+    truth: Array,
+    groups: Array | None,
+    predictions: Sequence[Array],
+    samples: int,
+    seed: int,
+) -> tuple[Array, Array]:
+    """As ``bootstrap_scores``, for predictions (rows, targets) of exactly these rows."""
+    scorers = [scorer(metric, truth, one) for one in predictions]
     once = np.ones((1, len(truth)), dtype=np.float32)
     blocks = [
         np.stack([score(counts) for score in scorers], axis=1)

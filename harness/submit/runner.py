@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from harness.competition import Competition, ModelSection
 from harness.data.images import find_images
-from harness.data.table import Sample, read_sample, read_test_ids
+from harness.data.metadata import encode
+from harness.data.table import Sample, read_metadata, read_sample, read_test_ids
 from harness.display import Display
 from harness.errors import DataError, WorkspaceError
 from harness.files import digest, file_digest
@@ -21,12 +22,15 @@ from harness.predict.stream import Loaded, predict_images
 from harness.submit.table import check_submission, make_submission
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
-from harness.workspace.oof import read_test_predictions
-from harness.workspace.runs import fold_files, read_run
+from harness.workspace.oof import given_file, read_predictions
+from harness.workspace.runs import read_run
 from harness.workspace.submissions import Sidecar, read_sidecar, write_submission
 
-Combine = Callable[[NDArray[np.float32]], NDArray[Any]]
-"""(members, rows, targets) → (rows, targets); members that do not matter may hold NaN."""
+Combine = Callable[[NDArray[np.float32], NDArray[np.float32] | None], NDArray[Any]]
+"""(members, rows, targets), metadata (rows, columns) or None → (rows, targets).
+
+Members that do not matter may hold NaN.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def submit(
 ) -> Submitted:
     """Predict the test images with the ensemble and write submissions/<name>.csv.
 
-    ``started`` is the process's start on time.perf_counter's clock: the seconds in the sidecar
+    ``started`` is the process's start on time.monotonic's clock: the seconds in the sidecar
     count from there. A test image that cannot be read gets the prior, is reported, and does not
     stop the rest.
     """
@@ -57,9 +61,15 @@ def submit(
     ids = read_test_ids(competition, workspace.root)
     sample = read_sample(competition, workspace.root)
     paths = find_images(competition, workspace.root, ids, tolerate_missing=True)
+    names = [column.name for column in ensemble.metadata]
+    texts = read_metadata(competition, workspace.root, ids, names, test=True)
+    metadata = encode(ensemble.metadata, texts)
+    given = [given_file(workspace.oof, name, "test") for name in ensemble.used]
     inputs = digest(
         ensemble.digest,
         *(file_digest(sample.path) if sample else "",),
+        *(file_digest(path) if path.exists() else "" for path in given),
+        "" if metadata is None else metadata.tobytes(),
         *(f"{id_} {_size(path)}" for id_, path in zip(ids, paths, strict=True)),
     )
     name = name or f"{ensemble.method}-{ensemble.digest[:8]}"
@@ -71,23 +81,26 @@ def submit(
     good = np.setdiff1d(np.arange(len(ids)), list(broken))
     combined = np.tile(np.array(ensemble.prior), (len(ids), 1))
     if len(good):
-        combined[good] = combine(predictions[:, good])
+        combined[good] = combine(predictions[:, good], None if metadata is None else metadata[good])
     frame = make_submission(competition, sample, ids, ensemble.targets, combined)
     _check(path, frame, competition, sample, ids)
     for row, error in broken.items():
         display.say(f"warning: {ids[row]} gets the prior: {error}")
+    expected = ensemble.estimate.for_new_rows(ensemble.rows, len(ids))
     sidecar = Sidecar(
         ensemble=ensemble.digest,
         method=ensemble.method,
         metric=ensemble.metric,
-        nested=ensemble.chosen.nested,
-        low=ensemble.chosen.low,
-        high=ensemble.chosen.high,
+        nested=ensemble.nested,
+        low=ensemble.low,
+        high=ensemble.high,
+        expected_low=expected.low,
+        expected_high=expected.high,
         members=ensemble.used,
         folds=ensemble.folds,
         rows=len(ids),
         prior_rows=tuple(str(ids[row]) for row in sorted(broken)),
-        seconds=round(time.perf_counter() - started, 3),
+        seconds=round(time.monotonic() - started, 3),
         budget_seconds=competition.budget.seconds,
         inputs=inputs,
     )
@@ -108,10 +121,10 @@ def _predict(
     predictions = np.full(shape, np.nan, np.float32)
     loaded: dict[str, Loaded] = {}
     for name in ensemble.used:
-        given = workspace.oof / f"{name}.test.parquet"
+        given = given_file(workspace.oof, name, "test")
         if given.exists():
-            predictions[ensemble.members.index(name)] = read_test_predictions(
-                given, ids, ensemble.targets
+            predictions[ensemble.members.index(name)] = read_predictions(
+                given, ids, ensemble.targets, workspace.competition.task
             )
         else:
             loaded[name] = _load(workspace, name, ensemble)
@@ -139,9 +152,11 @@ def _load(workspace: Workspace, name: str, ensemble: Ensemble) -> Loaded:
             "train it, or give its predictions for the test rows",
         )
     model = ModelSection.model_validate(read_run(folder)["identity"]["model"], strict=False)
-    files = fold_files(folder)
+    files = [folder / file for file in ensemble.weights[ensemble.members.index(name)]]
     if not files:
         raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")
+    if missing := [file for file in files if not file.exists()]:
+        raise WorkspaceError(missing[0], "is missing", "run `train`, then `stack` again")
     device = choose_device(model.precision, training=False)
     predictor = load_predictor(folder, model, len(ensemble.targets), files)
     device.place(predictor)

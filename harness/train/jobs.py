@@ -4,7 +4,6 @@ import platform
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,45 +14,31 @@ from torch import Tensor
 
 import harness
 from harness.backbone import Network, build_classifier, build_features, check_backbone
-from harness.competition import ModelSection, as_plain
+from harness.competition import ModelSection, training_settings
 from harness.data.images import ImageCache, cached_images, find_images
 from harness.display import Display
 from harness.errors import ConfigError, nearest
 from harness.files import digest
 from harness.predict.engine import BATCH, Device, choose_device, predict_batch
+from harness.train.job import Job
 from harness.train.loop import Progress, train_fold
-from harness.train.probe import apply_head, fit_head
+from harness.train.probe import Head, apply_head, fit_head
+from harness.train.soup import average_weights
 from harness.workspace import Workspace
 from harness.workspace.oof import oof_metadata, write_oof
 from harness.workspace.runs import (
     append_log,
-    fold_file,
     fold_predictions_file,
+    holdout_file,
     identity_digest,
     load_arrays,
     save_arrays,
+    soup_file,
     start_run,
 )
 from harness.workspace.training import TrainingRows, read_training
 
 Probabilities = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One (run, fold): fold model ``number`` = repeat × k + fold."""
-
-    number: int
-    repeat: int
-    fold: int
-
-    def split(self, training: TrainingRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """(rows to train on, rows to predict); the holdout is in neither."""
-        folds = training.assignment[:, self.repeat]
-        return (
-            np.flatnonzero((folds >= 0) & (folds != self.fold)),
-            np.flatnonzero(folds == self.fold),
-        )
 
 
 def train(
@@ -113,10 +98,11 @@ class _Run:
     ) -> None:
         self.workspace, self.display, self.training = workspace, display, training
         self.model, self.images = model, images
+        self.holdout = training.holdout_rows
         self.folder = workspace.models / model.name
         self.oof_file = workspace.oof / f"{model.name}.parquet"
         self.identity = {
-            "model": as_plain(model),
+            "model": training_settings(model),
             "task": training.task,
             "targets": list(training.targets),
             "folds": training.folds.digest,
@@ -125,23 +111,36 @@ class _Run:
         }
         repeats, k = training.assignment.shape[1], training.folds.k
         self.jobs = [Job(r * k + f, r, f) for r in range(repeats) for f in range(k)]
+        self.refit = [Job(len(self.jobs))] if model.predict == "refit" else []
 
     def train(self) -> None:
-        """Do the folds that are missing, then write the OOF file, which says that all is done."""
+        """Do the jobs that are missing, then write the OOF file, which says that all is done.
+
+        What ``predict`` asks for beside the fold models, a soup or a refit, may come later.
+        """
         start_run(self.folder, self.identity, self._circumstances())
         config = identity_digest(self.identity)
-        if self.oof_file.exists() and oof_metadata(self.oof_file).get("config") == config:
+        done = self.oof_file.exists() and oof_metadata(self.oof_file).get("config") == config
+        jobs = self.refit if done else [*self.jobs, *self.refit]
+        missing = [job for job in jobs if not job.weights_file(self.folder).exists()]
+        soup_there = not missing and soup_file(self.folder).exists()
+        soup_missing = self.model.predict == "soup" and not soup_there
+        if done and not missing and not soup_missing:
             self.display.say(f"{self.model.name}: done before, nothing to do")
             return
-        missing = [job for job in self.jobs if not fold_file(self.folder, job.number).exists()]
-        if len(missing) < len(self.jobs):
-            self.display.say(
-                f"{self.model.name}: {len(self.jobs) - len(missing)} folds are there already"
-            )
+        if there := len(jobs) - len(missing):
+            self.display.say(f"{self.model.name}: {there} folds are there already")
         if self.model.mode == "probe":
             self._probe(missing)
         else:
             self._finetune(missing)
+        if soup_missing:
+            self._make_soup()
+        if not done:
+            self._finish(config)
+
+    def _finish(self, config: str) -> None:
+        """Write the OOF file."""
         predictions = self._gather()
         metric = self.workspace.competition.metric
         rows = self.training.rows_in_folds
@@ -185,7 +184,7 @@ class _Run:
             )
             started = time.perf_counter()
             with self.display.progress(
-                f"{self.model.name} fold {job.number + 1}/{len(self.jobs)}",
+                f"{self.model.name} {self._title(job)}",
                 len(rows) * self.model.epochs,
             ) as advance:
 
@@ -209,43 +208,71 @@ class _Run:
                     seed,
                     report,
                 )
-            predicted = self._predict(network, scored)
-            self._finish_fold(job, _arrays(network.state_dict()), predicted, started)
+            predicted = self._predict(network, np.concatenate([scored, self.holdout]))
+            self._finish_job(job, _arrays(network.state_dict()), predicted, started)
 
     def _probe(self, jobs: Sequence[Job]) -> None:
         if not jobs:
             return
         started = time.perf_counter()
-        features_network = build_features(
-            self.model.backbone,
-            self.model.weights,
-            image_size=self.model.image_size,
-            root=self.workspace.root,
-        )
-        state = _arrays(features_network.state_dict())
-        features = self._features(features_network, state)
-        # kept beside the heads, so that the run needs nothing from outside its folder
-        save_arrays(self.folder / "backbone.safetensors", state)
-        k = self.training.folds.k
+        features = self._probe_features()
         share = (time.perf_counter() - started) / len(jobs)  # the features serve all folds
         for job in jobs:
             started = time.perf_counter() - share
             rows, scored = job.split(self.training)
-            inner = self.training.assignment[rows, job.repeat] == (job.fold + 1) % k
             head = fit_head(
                 features[rows],
                 self.training.target[rows],
                 len(self.training.targets),
-                inner,
+                job.inner(self.training, rows),
                 self.model.strengths,
             )
             self._log(job, strength=head.strength)
-            self._finish_fold(
+            self._finish_job(
                 job,
                 {"weight": head.weight, "bias": head.bias},
-                apply_head(head, features[scored]),
+                apply_head(head, features[np.concatenate([scored, self.holdout])]),
                 started,
             )
+
+    def _make_soup(self) -> None:
+        """Average the fold models' weights, and predict the holdout with the result."""
+        soup = average_weights([load_arrays(job.weights_file(self.folder)) for job in self.jobs])
+        if self.model.mode == "probe":
+            head = Head(soup["weight"], soup["bias"], float("nan"))
+            predicted = apply_head(head, self._probe_features()[self.holdout])
+        else:
+            network = build_classifier(
+                self.model.backbone,
+                "none",
+                len(self.training.targets),
+                image_size=self.model.image_size,
+                root=self.workspace.root,
+            )
+            network.load_state_dict({name: torch.from_numpy(a) for name, a in soup.items()})
+            predicted = self._predict(network, self.holdout)
+        file = soup_file(self.folder)
+        save_arrays(holdout_file(file), {"holdout": predicted})
+        save_arrays(file, soup)
+        self.display.say(f"{self.model.name}: soup of {len(self.jobs)} fold models → {file.name}")
+
+    def _probe_features(self) -> NDArray[np.float32]:
+        """Features (rows, width) of all images by the frozen network, which the run keeps."""
+        file = self.folder / "backbone.safetensors"
+        torch.manual_seed(self.model.seed)  # what weights = "none" leaves to chance
+        network = build_features(
+            self.model.backbone,
+            "none" if file.exists() else self.model.weights,
+            image_size=self.model.image_size,
+            root=self.workspace.root,
+        )
+        if file.exists():  # the heads that are there were fitted on its features
+            stored = load_arrays(file)
+            network.load_state_dict({name: torch.from_numpy(a) for name, a in stored.items()})
+        state = _arrays(network.state_dict())
+        if not file.exists():  # kept, so that the run needs nothing from outside its folder
+            save_arrays(file, state)
+        return self._features(network, state)
 
     def _features(self, network: Network, state: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Features (rows, width) of all images, from the cache where they are there."""
@@ -264,9 +291,11 @@ class _Run:
         return load_arrays(file)["features"]
 
     def _predict(self, network: Network, rows: NDArray[np.intp]) -> Probabilities:
-        """Probabilities (rows, targets) by one fold model."""
+        """Probabilities (rows, targets) by one fold model; there may be no row."""
         from scipy.special import softmax
 
+        if not len(rows):
+            return np.empty((0, len(self.training.targets)), np.float32)
         device = choose_device(self.model.precision, training=False)
         logits = self._outputs(network, rows, device, "predicting")
         return softmax(logits, axis=1)
@@ -283,28 +312,39 @@ class _Run:
                 advance(start + len(batch), "")
         return np.concatenate(outputs)
 
-    def _finish_fold(
+    def _finish_job(
         self,
         job: Job,
         weights: dict[str, NDArray[Any]],
         predicted: Probabilities,
         started: float,
     ) -> None:
-        """Write the fold's predictions, then its weights: these say that the fold is done."""
+        """Write the predictions, then the weights: these say that the job is done.
+
+        ``predicted`` are the rows of its fold, then those of the holdout.
+        """
         seconds = time.perf_counter() - started
-        save_arrays(
-            fold_predictions_file(self.folder, job.number),
-            {"predictions": predicted, "seconds": np.array([seconds])},
-        )
-        save_arrays(fold_file(self.folder, job.number), weights)
         _, scored = job.split(self.training)
-        metric = self.workspace.competition.metric
-        score = metric.score(self.training.target[scored], predicted)
-        self._log(job, score=round(score, 6), seconds=round(seconds, 3))
-        self.display.say(
-            f"{self.model.name}: fold {job.number + 1}/{len(self.jobs)} "
-            f"{metric.name} {score:.4f}, {seconds:.0f} s"
-        )
+        out_of_fold, holdout = np.split(predicted, [len(scored)])
+        arrays = {"seconds": np.array([seconds])}
+        if len(scored):
+            arrays["predictions"] = out_of_fold
+        if len(self.holdout):
+            arrays["holdout"] = holdout
+        save_arrays(job.predictions_file(self.folder), arrays)
+        save_arrays(job.weights_file(self.folder), weights)
+        said = f"{self.model.name}: {self._title(job)}"
+        if len(scored):
+            metric = self.workspace.competition.metric
+            score = metric.score(self.training.target[scored], out_of_fold)
+            self._log(job, score=round(score, 6), seconds=round(seconds, 3))
+            said += f" {metric.name} {score:.4f}"
+        else:
+            self._log(job, seconds=round(seconds, 3))
+        self.display.say(f"{said}, {seconds:.0f} s")
+
+    def _title(self, job: Job) -> str:
+        return job.label if job.fold is None else f"{job.label}/{len(self.jobs)}"
 
     def _gather(self) -> Probabilities:
         """OOF predictions (rows in folds, targets), averaged over repeats."""
@@ -318,7 +358,8 @@ class _Run:
         return total[self.training.rows_in_folds] / np.float32(repeats)
 
     def _log(self, job: Job, **values: object) -> None:
-        append_log(self.folder, {"fold": job.number, **values})
+        which: dict[str, object] = {"refit": True} if job.fold is None else {"fold": job.number}
+        append_log(self.folder, {**which, **values})
 
     def _circumstances(self) -> dict[str, str]:
         device = choose_device(self.model.precision, training=self.model.mode == "finetune")

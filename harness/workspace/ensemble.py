@@ -5,13 +5,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.data.metadata import Column
 from harness.errors import WorkspaceError
+from harness.estimate import Estimate
 from harness.files import digest, write_text
 
 
 @dataclass(frozen=True)
 class Score:
-    """One row of the table of methods; ``low`` and ``high`` bound 95 %."""
+    """One row of the table of methods; ``low`` and ``high`` bound 95 %.
+
+    ``over_mean`` and ``over_best`` are the paired differences from the mean and from the best
+    single member, turned so that positive is better.
+    """
 
     method: str
     nested: float
@@ -19,6 +25,8 @@ class Score:
     high: float
     in_sample: float
     seconds: float
+    over_mean: Estimate
+    over_best: Estimate
     indistinguishable_from: tuple[str, ...] = ()
 
 
@@ -26,19 +34,33 @@ class Score:
 class Ensemble:
     """The chosen combination. ``blend`` is what harness.stack makes a Blend from.
 
+    ``nested``, ``low`` and ``high`` are the ensemble's own figure and 95 % interval: the chosen
+    method's, with the choice itself nested; measured on ``rows`` out-of-fold rows.
     ``members`` are all that were combined, in the blend's order; ``used`` those that matter.
-    ``member_scores`` are their own OOF scores. ``inputs`` is the digest of all that it came from.
+    ``member_scores`` are their own OOF scores. ``weights`` names, for each member, the files in
+    models/<run>/ whose predictions are averaged (none for a member of another tool).
+    ``metadata`` are the columns that the blend gets beside the members. ``diversity`` and
+    ``fold_models`` are what the stage had to say about the members, in sentences. ``inputs`` is
+    the digest of all that it came from.
     """
 
     method: str
     metric: str
+    nested: float
+    low: float
+    high: float
+    rows: int
     members: tuple[str, ...]
     used: tuple[str, ...]
     targets: tuple[str, ...]
     member_scores: tuple[float, ...]
     member_seconds: tuple[float, ...]
+    weights: tuple[tuple[str, ...], ...]
     scores: tuple[Score, ...]
+    diversity: tuple[str, ...]
+    fold_models: tuple[str, ...]
     blend: dict[str, Any]
+    metadata: tuple[Column, ...]
     prior: tuple[float, ...]
     folds: str
     inputs: str
@@ -49,9 +71,15 @@ class Ensemble:
         return next(score for score in self.scores if score.method == self.method)
 
     @property
+    def estimate(self) -> Estimate:
+        """What to believe of the ensemble as a whole."""
+        return Estimate(self.nested, self.low, self.high)
+
+    @property
     def digest(self) -> str:
         """Changes with the members and with the way they are combined."""
-        return digest(self.inputs, self.method, json.dumps(self.blend, sort_keys=True))
+        blend = json.dumps(self.blend, sort_keys=True)
+        return digest(self.inputs, self.method, blend, json.dumps(self.weights))
 
 
 def write_ensemble(folder: Path, ensemble: Ensemble) -> None:
@@ -66,12 +94,19 @@ def read_ensemble(folder: Path) -> Ensemble:
     fix = "run `python -m harness stack`"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        values["scores"] = tuple(Score(**_tuples(score)) for score in values["scores"])
+        values["scores"] = tuple(_score(score) for score in values["scores"])
+        values["metadata"] = tuple(Column(**_tuples(column)) for column in values["metadata"])
+        values["weights"] = tuple(tuple(files) for files in values["weights"])
         return Ensemble(**_tuples(values))
     except FileNotFoundError:
         raise WorkspaceError(path, "there is no ensemble yet", fix) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(path, f"is damaged ({error})", fix) from error
+
+
+def _score(values: dict[str, Any]) -> Score:
+    differences = {name: Estimate(**values[name]) for name in ("over_mean", "over_best")}
+    return Score(**_tuples(values) | differences)
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +11,20 @@ from numpy.typing import NDArray
 
 from harness.errors import WorkspaceError
 from harness.files import replacing
+from harness.workspace.folds import describe_difference
 from harness.workspace.training import TrainingRows
 
 PREFIX = b"harness."
+SUM_TOLERANCE = 1e-3
+
+_PROBABILITIES = "class probabilities lie between 0 and 1 and sum to 1 in each row"
+_WANTED = {
+    "binary": _PROBABILITIES,
+    "multiclass": _PROBABILITIES,
+    "ordinal": _PROBABILITIES,
+    "multilabel": "probabilities lie between 0 and 1",
+    "regression": "every row needs a number",
+}
 
 
 @dataclass(frozen=True)
@@ -52,39 +63,50 @@ def read_oof(path: Path, training: TrainingRows) -> OutOfFold:
     _require_columns(path, table, ("id", "fold", *training.targets))
     fix = "train that member again, or remove the file"
     metadata = oof_metadata(path)
-    ids = table["id"].cast(pa.string()).to_numpy(zero_copy_only=False)
+    ids, fold = _ids(path, table), table["fold"].to_numpy()
     rows = training.rows_in_folds
-    training.folds.require_same(path, metadata.get("folds"), ids, table["fold"].to_numpy())
+    training.folds.require_same(path, metadata.get("folds"), ids, fold)
     order = np.argsort(ids, kind="stable")
     if len(ids) != len(rows) or (ids[order] != training.ids[rows]).any():
-        raise WorkspaceError(path, "holds other ids than the folds", fix)
-    predictions = _matrix(table, training.targets)[order]
-    if not np.isfinite(predictions).all():
-        raise WorkspaceError(path, "holds NaN or infinite predictions", fix)
-    if training.task in ("binary", "multiclass", "ordinal"):
-        worst = float(np.abs(predictions.sum(axis=1) - 1).max())
-        if worst > 1e-3 or predictions.min() < 0:
-            raise WorkspaceError(
-                path, f"has rows that are no probabilities (off by {worst:.2g})", fix
-            )
+        found = describe_difference(ids, fold, training.folds) or "an id stands there twice"
+        raise WorkspaceError(path, f"holds other ids than the folds: {found}", fix)
+    predictions = _matrix(path, table, training.targets)[order]
+    _require_sound(path, predictions, training.ids[rows], training.targets, training.task)
+    _require_varied(path, predictions, training.targets)
     return OutOfFold(path.stem, predictions, metadata)
 
 
-def read_test_predictions(
-    path: Path, ids: NDArray[np.object_], targets: tuple[str, ...]
+def given_file(folder: Path, name: str, rows: Literal["test", "holdout"]) -> Path:
+    """Where another tool puts its predictions for the test or holdout rows: beside its OOF file."""
+    return folder / f"{name}.{rows}.parquet"
+
+
+def oof_files(folder: Path) -> list[Path]:
+    """The OOF files in order of name; a WorkspaceError if there is none."""
+    beside = (".test", ".holdout")
+    files = sorted(path for path in folder.glob("*.parquet") if not path.stem.endswith(beside))
+    if not files:
+        raise WorkspaceError(folder, "holds no OOF file", "run `python -m harness train`")
+    return files
+
+
+def read_predictions(
+    path: Path, ids: NDArray[np.object_], targets: tuple[str, ...], task: str
 ) -> NDArray[np.float32]:
-    """oof/<run>.test.parquet: another tool's predictions (rows, targets) for the test ``ids``."""
+    """Another tool's predictions (rows, targets) for ``ids``, joined by id; others are left out."""
     table = _read(path)
     _require_columns(path, table, ("id", *targets))
-    given = table["id"].cast(pa.string()).to_numpy(zero_copy_only=False)
+    given = _ids(path, table)
     place = {id_: row for row, id_ in enumerate(given)}
+    if len(place) < len(given):
+        repeated = next(id_ for row, id_ in enumerate(given) if place[id_] != row)
+        raise WorkspaceError(path, f"holds id {repeated!r} more than once", "give it one row an id")
     if missing := [id_ for id_ in ids if id_ not in place]:
         raise WorkspaceError(
-            path, f"lacks {len(missing)} test id(s), the first is {missing[0]!r}", "predict all"
+            path, f"lacks {len(missing)} id(s), the first is {missing[0]!r}", "predict all"
         )
-    predictions = _matrix(table, targets)[[place[id_] for id_ in ids]]
-    if not np.isfinite(predictions).all():
-        raise WorkspaceError(path, "holds NaN or infinite predictions", "mend the file")
+    predictions = _matrix(path, table, targets)[[place[id_] for id_ in ids]]
+    _require_sound(path, predictions, ids, targets, task)
     return predictions
 
 
@@ -101,8 +123,67 @@ def _require_columns(path: Path, table: Any, names: tuple[str, ...]) -> None:
         raise WorkspaceError(path, f"has no column {missing[0]!r}", "mend or remove the file")
 
 
-def _matrix(table: Any, targets: tuple[str, ...]) -> NDArray[np.float32]:
-    return np.column_stack([table[name].to_numpy().astype(np.float32) for name in targets])
+def _require_sound(
+    path: Path,
+    predictions: NDArray[np.float32],
+    ids: NDArray[np.object_],
+    targets: tuple[str, ...],
+    task: str,
+) -> None:
+    """Every number finite; unless they are values, probabilities that sum to one where they must.
+
+    The error names the first row at fault.
+    """
+    odd, found = ~np.isfinite(predictions), "NaN or infinity"
+    if not odd.any() and task != "regression":
+        odd, found = (predictions < 0) | (predictions > 1), "which is no probability"
+    if odd.any():
+        row, column = map(int, np.argwhere(odd)[0])
+        value = f"{predictions[row, column]:.4g}, " if found.startswith("which") else ""
+        raise WorkspaceError(
+            path,
+            f"row of id {ids[row]!r}, column {targets[column]!r} holds {value}{found}",
+            f"mend the file: {_WANTED[task]}",
+        )
+    if task in ("binary", "multiclass", "ordinal"):
+        total = predictions.sum(axis=1)
+        if (off := np.abs(total - 1) > SUM_TOLERANCE).any():
+            row = int(off.argmax())
+            raise WorkspaceError(
+                path,
+                f"row of id {ids[row]!r} sums to {total[row]:.4g}",
+                f"mend the file: {_WANTED[task]}",
+            )
+
+
+def _require_varied(path: Path, predictions: NDArray[np.float32], targets: tuple[str, ...]) -> None:
+    """A column that is the same in every row says nothing of the images: something went wrong."""
+    constant = predictions.min(axis=0) == predictions.max(axis=0)
+    if constant.any():
+        column = int(constant.argmax())
+        raise WorkspaceError(
+            path,
+            f"column {targets[column]!r} holds {predictions[0, column]:.4g} in every row",
+            "train that member again, or remove the file",
+        )
+
+
+def _ids(path: Path, table: Any) -> NDArray[np.object_]:
+    if table["id"].null_count:
+        raise WorkspaceError(path, "has a row without an id", "give each row its id")
+    return np.asarray(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), dtype=object)
+
+
+def _matrix(path: Path, table: Any, targets: tuple[str, ...]) -> NDArray[np.float32]:
+    columns = []
+    for name in targets:
+        try:
+            columns.append(table[name].to_numpy().astype(np.float32))
+        except (TypeError, ValueError) as error:
+            raise WorkspaceError(
+                path, f"column {name!r} holds more than numbers", "mend or remove the file"
+            ) from error
+    return np.column_stack(columns)
 
 
 def oof_metadata(path: Path) -> dict[str, str]:

@@ -68,8 +68,29 @@ def fold_files(folder: Path) -> list[Path]:
 
 
 def fold_predictions_file(folder: Path, number: int) -> Path:
-    """What the fold model predicted for the rows of its fold."""
+    """What the fold model predicted: ``predictions`` for its fold and ``holdout`` where there is
+    one, with the ``seconds`` that its training took."""
     return folder / f"fold{number}.oof.safetensors"
+
+
+def soup_file(folder: Path) -> Path:
+    """One network with the mean of the fold models' weights."""
+    return folder / "soup.safetensors"
+
+
+def refit_file(folder: Path) -> Path:
+    """The weights of a model trained on all rows that are in folds."""
+    return folder / "refit.safetensors"
+
+
+def holdout_file(weights: Path) -> Path:
+    """What the soup or the refit predicted for the holdout (a fold model's is with its OOF)."""
+    return weights.with_suffix(".holdout.safetensors")
+
+
+def write_holdout_scores(folder: Path, values: Values) -> None:
+    """Write holdout.json: what averaging the fold models, a soup or a refit is worth."""
+    write_text(folder / "holdout.json", _json(values))
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:

@@ -1,7 +1,7 @@
 """submissions/<name>.csv with its sidecar <name>.json."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,14 @@ from harness.files import write_text
 class Sidecar:
     """Where a submission came from. ``seconds`` count from the start of the process.
 
-    ``prior_rows`` are the ids whose image could not be read and that got the prior; all others
-    were predicted by every one of ``members``. ``inputs`` is the digest of all that it came from.
+    ``nested``, ``low`` and ``high`` are what was believed of the ensemble, the choice of it nested;
+    ``expected_low`` and ``expected_high`` bound 95 % of what it scores on so many new ``rows``.
+    ``prior_rows`` are the ids whose image could not be read and that got the prior. Without
+    ``member_sets`` all others were predicted by every one of ``members``; with them, the test
+    table's row i by ``member_sets[row_sets[i]]``, and an empty set is the prior. ``completed``:
+    all was done that was planned. ``spent`` and ``predicted`` are seconds by what they go into
+    (start, load, predict, write), where there was a plan. ``inputs`` is the digest of all that it
+    came from.
     """
 
     ensemble: str
@@ -23,6 +29,8 @@ class Sidecar:
     nested: float
     low: float
     high: float
+    expected_low: float
+    expected_high: float
     members: tuple[str, ...]
     folds: str
     rows: int
@@ -30,14 +38,27 @@ class Sidecar:
     seconds: float
     budget_seconds: float | None
     inputs: str
+    completed: bool = True
+    member_sets: tuple[tuple[str, ...], ...] = ()
+    row_sets: tuple[int, ...] = ()
+    spent: dict[str, float] = field(default_factory=dict)
+    predicted: dict[str, float] = field(default_factory=dict)
 
 
 def write_submission(path: Path, csv: str, sidecar: Sidecar) -> None:
     """Write the CSV, then the sidecar, which says that it is whole."""
     sidecar_path(path).unlink(missing_ok=True)  # it described the file that goes now
     write_text(path, csv)
-    text = json.dumps(asdict(sidecar), indent=2, ensure_ascii=False)
-    write_text(sidecar_path(path), text + "\n")
+    write_sidecar(path, sidecar)
+
+
+def write_sidecar(path: Path, sidecar: Sidecar) -> None:
+    """Write the sidecar of a submission CSV."""
+    values = asdict(sidecar)
+    rows = values.pop("row_sets")
+    text = json.dumps(values, indent=2, ensure_ascii=False)[:-2]
+    # a number for each row: not a line for each
+    write_text(sidecar_path(path), f'{text},\n  "row_sets": {json.dumps(rows)}\n}}\n')
 
 
 def read_sidecar(path: Path) -> Sidecar | None:
@@ -45,8 +66,9 @@ def read_sidecar(path: Path) -> Sidecar | None:
     note = sidecar_path(path)
     try:
         values: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-        for name in ("members", "prior_rows"):
+        for name in ("members", "prior_rows", "row_sets"):
             values[name] = tuple(values[name])
+        values["member_sets"] = tuple(tuple(one) for one in values["member_sets"])
         return Sidecar(**values)
     except FileNotFoundError:
         return None

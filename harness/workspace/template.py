@@ -47,9 +47,12 @@ epochs = 10
 augment = ["hflip", "crop", "colour"]
 # lr = 1e-3
 # batch_size = 32
+# predict = "average"        # the fold models' answers averaged | "soup" | "refit" (docs/guide.md)
+# fold_models = 5            # how many of them are averaged; all if not said
 
 [stack]
 methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgbm"]
+# metadata = ["age"]         # columns of the train and test tables for the meta-learners
 
 # [budget]
 # seconds = 60               # the whole submit process

@@ -34,6 +34,11 @@ class TrainingRows:
         """Indices of the rows that are not in the holdout."""
         return np.flatnonzero(self.assignment[:, 0] >= 0)
 
+    @property
+    def holdout_rows(self) -> NDArray[np.intp]:
+        """Indices of the rows that no model is trained on."""
+        return np.flatnonzero(self.assignment[:, 0] < 0)
+
     @cached_property
     def target_digest(self) -> str:
         """Changes when a label changes, and not with the order of the table's rows."""

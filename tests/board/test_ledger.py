@@ -1,5 +1,7 @@
 """The ledger: entered once, scored, never silently replaced by garbage."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ SIDECAR = Sidecar(
     nested=0.5,
     low=0.4,
     high=0.6,
+    expected_low=0.3,
+    expected_high=0.7,
     members=("a", "b"),
     folds="f",
     rows=3,
@@ -23,6 +27,16 @@ SIDECAR = Sidecar(
     budget_seconds=None,
     inputs="i",
 )
+
+
+LAYOUT_1 = """
+CREATE TABLE submission (
+    name TEXT PRIMARY KEY, recorded TEXT NOT NULL, file_digest TEXT NOT NULL,
+    ensemble TEXT NOT NULL, folds TEXT NOT NULL, method TEXT NOT NULL, members TEXT NOT NULL,
+    metric TEXT NOT NULL, nested REAL NOT NULL, low REAL NOT NULL, high REAL NOT NULL,
+    rows INTEGER NOT NULL, seconds REAL NOT NULL, budget_seconds REAL, local_score REAL
+)
+"""
 
 
 def test_a_submission_is_entered_once_and_scored(tmp_path: Path) -> None:
@@ -45,6 +59,37 @@ def test_a_new_file_of_the_same_name_loses_the_old_score(tmp_path: Path) -> None
     ledger.record_score("one", 0.45)
     assert ledger.record("one", "other digest", SIDECAR)
     assert ledger.entries()[0].local_score is None
+
+
+@pytest.mark.parametrize(
+    ("score", "place"), [(0.5, "inside"), (0.3, "inside"), (0.29, "below"), (0.71, "above")]
+)
+def test_where_a_score_lies(score: float, place: str, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "board.sqlite")
+    ledger.record("one", "digest", SIDECAR)
+    assert ledger.entries()[0].place is None
+    ledger.record_score("one", score)
+    assert ledger.entries()[0].place == place
+
+
+def test_a_ledger_of_layout_1_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(LAYOUT_1)
+        connection.execute(
+            "INSERT INTO submission VALUES ('old', '2026-01-01', 'd', 'e', 'f', 'mean', 'a b', "
+            "'log_loss', 0.5, 0.4, 0.6, 3, 1.5, NULL, NULL)"
+        )
+        connection.execute("PRAGMA user_version = 1")
+    (old,) = Ledger(path).entries()
+    assert old.name == "old"
+    assert old.expected is None
+    Ledger(path).record_score("old", 0.5)
+    Ledger(path).record("newer", "digest", SIDECAR)
+    old, newer = Ledger(path).entries()
+    assert old.local_score == 0.5
+    assert old.place is None
+    assert newer.expected == (0.3, 0.7)
 
 
 def test_a_damaged_ledger_is_named_and_kept(tmp_path: Path) -> None:

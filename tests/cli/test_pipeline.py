@@ -37,7 +37,7 @@ def test_run_goes_from_images_to_a_graded_submission(
     assert list(frame["id"]) == list(sample["id"])
     assert frame[list(CLASSES)].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-6)
     printed = capsys.readouterr().out
-    for text in ("tuned", "probe", "weighted", "grade:", "graded:"):
+    for text in ("tuned", "probe", "weighted", "grade:", "graded on 9 new rows"):
         assert text in printed
 
     oof = pq.read_table(workspace / "oof/tuned.parquet")

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from tiny import TOML, write_table
+from tiny import TOML, edit, write_table
 
 from harness.competition import Competition, load_competition
-from harness.data.table import Table, read_table, read_test_ids, sorted_names
-from harness.errors import DataError
+from harness.data.table import Table, read_metadata, read_table, read_test_ids, sorted_names
+from harness.errors import ConfigError, DataError
 
 
 def competition(folder: Path, **changes: str) -> Competition:
@@ -98,3 +99,24 @@ def test_test_ids_come_from_the_test_table_else_from_the_sample(tmp_path: Path) 
     write_table(tmp_path / "data/sample_submission.csv", ["id", "x"], [["a", 0], ["b", 0]])
     text = competition(tmp_path)
     assert list(read_test_ids(text, tmp_path)) == ["b", "a"]
+
+
+def test_metadata_are_joined_by_id(workspace: Path) -> None:
+    write_table(
+        workspace / "data/train.csv", ["age", "id", "site"], [["7", "b", "x"], ["", "a", "y"]]
+    )
+    found = load_competition(workspace / "competition.toml")
+    ids = np.array(["a", "b"], dtype=object)
+    text = read_metadata(found, workspace, ids, ["site", "age"], test=False)
+    assert text.tolist() == [["y", ""], ["x", "7"]]
+    assert read_metadata(found, workspace, ids, [], test=True).shape == (2, 0)
+
+
+def test_metadata_need_a_table_and_leave_the_label_alone(workspace: Path) -> None:
+    path = workspace / "competition.toml"
+    ids = np.array(["030"], dtype=object)
+    with pytest.raises(ConfigError, match="'bee', which is the id or the label"):
+        read_metadata(load_competition(path), workspace, ids, ["bee"], test=False)
+    edit(path, 'test = "data/test.csv"\n', "")
+    with pytest.raises(ConfigError, match="needs a table for the test rows"):
+        read_metadata(load_competition(path), workspace, ids, ["age"], test=True)

@@ -7,9 +7,10 @@ import pytest
 from stack.problems import TASKS, make_problem, permute_members, permute_rows
 
 from harness.errors import ConfigError
+from harness.estimate import Estimate
 from harness.metrics import get_metric
 from harness.stack.blend import Blend
-from harness.stack.honest import Estimate, MethodScore, choose, evaluate, score_of_choice
+from harness.stack.honest import MethodScore, choose, evaluate, score_of_choice
 from harness.stack.rules import Average
 
 ROWS = 800
@@ -142,12 +143,6 @@ def test_a_fold_without_a_class_is_no_obstacle() -> None:
     scores = evaluate(problem, ["rank_mean", "weighted", "logistic"], seed=0, bootstrap=50)
     found = score_of_choice(problem, scores, seed=0, bootstrap=20)
     assert found.low < found.value < found.high
-
-
-def test_a_score_on_few_new_rows_is_less_certain() -> None:
-    estimate = Estimate(0.5, 0.4, 0.7)
-    few = estimate.for_new_rows(300, 100)
-    assert (few.value, few.low, few.high) == pytest.approx((0.5, 0.3, 0.9))
 
 
 def test_an_unknown_method_is_named() -> None:

@@ -1,6 +1,7 @@
 """Out-of-fold files: what is written is read back, and what does not fit is refused by name."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,14 @@ from tiny import CLASSES
 
 from harness.errors import WorkspaceError
 from harness.workspace import Workspace
-from harness.workspace.oof import oof_metadata, read_oof, read_test_predictions, write_oof
+from harness.workspace.oof import (
+    given_file,
+    oof_files,
+    oof_metadata,
+    read_oof,
+    read_predictions,
+    write_oof,
+)
 from harness.workspace.training import TrainingRows, read_training
 
 Predictions = np.ndarray
@@ -66,12 +74,37 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda f: f.assign(fold=np.where(f["id"] == "004", (f["fold"] + 1) % 3, f["fold"])),
         "'004'",
     ),
-    "NaN": (lambda f: f.assign(bee=np.where(f["id"] == "004", np.nan, f["bee"])), "NaN"),
-    "not probabilities": (lambda f: f.assign(bee=f["bee"] + 0.1), "no probabilities"),
+    "NaN": (
+        lambda f: f.assign(bee=np.where(f["id"] == "004", np.nan, f["bee"])),
+        "'004', column 'bee' holds NaN",
+    ),
+    "infinity": (
+        lambda f: f.assign(bee=np.where(f["id"] == "004", np.inf, f["bee"])),
+        "'004', column 'bee' holds NaN or infinity",
+    ),
+    "does not sum to one": (
+        lambda f: f.assign(bee=np.where(f["id"] == "004", f["bee"] * 0.9, f["bee"])),
+        "'004' sums to 0",
+    ),
     "negative": (
         lambda f: f.assign(ant=-f["ant"], bee=f["bee"] + 2 * f["ant"]),
-        "no probabilities",
+        "'000', column 'ant' holds -0.* no probability",
     ),
+    "more than one": (
+        lambda f: f.assign(ant=1.5, bee=-0.5, cat=0.0),
+        "column 'ant' holds 1.5, which is no probability",
+    ),
+    "a constant column": (
+        lambda f: f.assign(ant=0.25, bee=f["bee"] / (f["bee"] + f["cat"]) * 0.75).assign(
+            cat=lambda g: 0.75 - g["bee"]
+        ),
+        "column 'ant' holds 0.25 in every row",
+    ),
+    "text for numbers": (
+        lambda f: f.assign(bee=f["bee"].map("about {:.1f}".format)),
+        "'bee' holds more than numbers",
+    ),
+    "no id": (lambda f: f.assign(id=f["id"].where(f["id"] != "004", None)), "row without an id"),
     "no fold column": (lambda f: f.drop(columns="fold"), "no column 'fold'"),
     "no class column": (lambda f: f.drop(columns="bee"), "no column 'bee'"),
 }
@@ -98,19 +131,80 @@ def test_another_folds_digest_is_refused_with_both(
         read_oof(path, training)
 
 
+def test_the_right_digest_does_not_excuse_other_ids(
+    tmp_path: Path, training: TrainingRows, predictions: Predictions
+) -> None:
+    path = tmp_path / "a.parquet"
+    write(path, training, predictions)
+    whole = pq.read_table(path)
+    for rows, message in ((whole.slice(1), "1 row.* missing.*'000'"), (whole.slice(0, 1), "twice")):
+        damaged = rows if message != "twice" else pa.concat_tables([whole, rows])
+        pq.write_table(damaged.replace_schema_metadata(whole.schema.metadata), path)
+        with pytest.raises(WorkspaceError, match=message):
+            read_oof(path, training)
+
+
 def test_garbage_is_refused(tmp_path: Path, training: TrainingRows) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(WorkspaceError, match="cannot be read"):
         read_oof(tmp_path / "a.parquet", training)
 
 
+def test_multilabel_probabilities_need_not_sum_to_one_but_lie_in_0_to_1(
+    tmp_path: Path, training: TrainingRows, predictions: Predictions
+) -> None:
+    labels = replace(training, task="multilabel")
+    write(tmp_path / "a.parquet", labels, predictions * 0.7)
+    assert read_oof(tmp_path / "a.parquet", labels).predictions.max() < 0.7
+    write(tmp_path / "a.parquet", labels, predictions + 0.5)
+    with pytest.raises(WorkspaceError, match=r"no probability; .* between 0 and 1$"):
+        read_oof(tmp_path / "a.parquet", labels)
+
+
+def test_values_may_be_any_number(
+    tmp_path: Path, training: TrainingRows, predictions: Predictions
+) -> None:
+    values = replace(training, task="regression", targets=("size",))
+    write(tmp_path / "a.parquet", values, 100 * predictions[:, :1] - 50)
+    assert read_oof(tmp_path / "a.parquet", values).predictions.min() < -10
+
+
+def test_predictions_beside_an_oof_file_are_no_member(tmp_path: Path) -> None:
+    for name in ("b", "a", "a.test", "a.holdout"):
+        (tmp_path / f"{name}.parquet").touch()
+    assert oof_files(tmp_path) == [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    assert given_file(tmp_path, "a", "test") == tmp_path / "a.test.parquet"
+    with pytest.raises(WorkspaceError, match="holds no OOF file"):
+        oof_files(tmp_path / "nowhere")
+
+
+def given(path: Path, ids: list[str], ant: list[float]) -> None:
+    rest = [(1 - p) / 2 for p in ant]
+    pq.write_table(pa.table({"id": ids, "ant": ant, "bee": rest, "cat": rest}), path)
+
+
 def test_test_predictions_are_joined_by_id(tmp_path: Path) -> None:
-    table = pa.table({"id": ["b", "a"], "ant": [0.1, 0.2], "bee": [0.3, 0.4], "cat": [0.6, 0.4]})
-    pq.write_table(table, tmp_path / "x.test.parquet")
+    path = tmp_path / "x.test.parquet"
+    given(path, ["b", "a", "z"], [0.1, 0.2, 0.9])
     ids = np.array(["a", "b"], dtype=object)
-    values = read_test_predictions(tmp_path / "x.test.parquet", ids, CLASSES)
+    values = read_predictions(path, ids, CLASSES, "multiclass")
     assert values[:, 0].tolist() == pytest.approx([0.2, 0.1])
-    with pytest.raises(WorkspaceError, match="lacks 1 test id"):
-        read_test_predictions(
-            tmp_path / "x.test.parquet", np.array(["a", "c"], dtype=object), CLASSES
-        )
+
+
+@pytest.mark.parametrize(
+    ("ids", "ant", "message"),
+    [
+        (["a", "b"], [0.1, 0.2], "lacks 1 id.*'c'"),
+        (["a", "c", "a"], [0.1, 0.2, 0.3], "'a' more than once"),
+        (["a", "c"], [0.1, float("nan")], "'c', column 'ant' holds NaN"),
+        (["a", "c"], [0.1, 1.2], "'c', column 'ant' holds 1.2, which is no probability"),
+    ],
+)
+def test_test_predictions_that_do_not_fit_are_refused(
+    ids: list[str], ant: list[float], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.test.parquet"
+    given(path, ids, ant)
+    wanted = np.array(["a", "c"], dtype=object)
+    with pytest.raises(WorkspaceError, match=message):
+        read_predictions(path, wanted, CLASSES, "multiclass")

@@ -1,0 +1,129 @@
+"""Tables that can be read at the width that there is."""
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console, RenderableType
+
+from harness.board.ledger import Entry
+from harness.board.tables import difference_table, ensemble_notes, member_table, method_table
+from harness.estimate import Estimate
+from harness.workspace.ensemble import Ensemble, Score
+
+NONE = Estimate(0.0, 0.0, 0.0)
+GAIN = Estimate(0.0123, -0.0034, 0.0280)
+
+
+def score(method: str, nested: float, over_mean: Estimate = GAIN) -> Score:
+    same = ("mean", "greedy") if method == "weighted" else ()
+    low, high = nested - 0.025, nested + 0.025
+    return Score(method, nested, low, high, nested - 0.1, 2.5, over_mean, GAIN, same)
+
+
+ENSEMBLE = Ensemble(
+    method="weighted",
+    metric="log_loss",
+    nested=0.5132,
+    low=0.4801,
+    high=0.5480,
+    rows=1968,
+    members=("lite0-probe", "[bold]odd"),
+    used=("lite0-probe",),
+    targets=("a", "b"),
+    member_scores=(0.53, 0.54),
+    member_seconds=(12.0, float("nan")),
+    weights=((), ()),
+    scores=(
+        score("best", 0.53),
+        score("mean", 0.52, NONE),
+        score("bagged_logistic", 0.511),
+        score("weighted", 0.51),
+    ),
+    diversity=("Most alike: a and b.",),
+    fold_models=("Not measured.",),
+    blend={},
+    metadata=(),
+    prior=(0.5, 0.5),
+    folds="",
+    inputs="",
+)
+ENTRY = Entry(
+    name="weighted-1234",
+    recorded="",
+    file_digest="",
+    ensemble="",
+    folds="",
+    method="weighted",
+    members="lite0-probe",
+    metric="log_loss",
+    nested=0.5132,
+    low=0.4801,
+    high=0.5480,
+    rows=656,
+    seconds=12.1,
+    budget_seconds=60.0,
+    local_score=0.58,
+    expected_low=0.45,
+    expected_high=0.57,
+)
+
+
+def printed(table: RenderableType, width: int) -> list[str]:
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_every_interval_can_be_read_at_every_width(width: int) -> None:
+    methods = "\n".join(printed(method_table(ENSEMBLE, width, ENTRY), width))
+    for text in ("0.4850 – 0.5350", "0.4801 – 0.5480", "0.4500 – 0.5700", "0.4100"):
+        assert text in methods
+    differences = printed(difference_table(ENSEMBLE, width), width)
+    row = next(line for line in differences if "weighted" in line)
+    assert row.count("-0.0034 to +0.0280") == 2
+    assert next(line for line in differences if line.startswith(" mean")).count(" to ") == 1
+    assert "bagged_logistic" in methods
+    for table in (member_table(ENSEMBLE), method_table(ENSEMBLE, width, ENTRY)):
+        assert max(map(len, printed(table, width))) <= width
+
+
+def test_wide_tables_say_more() -> None:
+    assert "+0.0123 (" in "\n".join(printed(difference_table(ENSEMBLE, 80), 80))
+    assert "+0.0123 (" not in "\n".join(printed(difference_table(ENSEMBLE, 79), 79))
+    assert " 2.5" in "\n".join(printed(method_table(ENSEMBLE, 80), 80))
+    assert " 2.5" not in "\n".join(printed(method_table(ENSEMBLE, 79), 79))
+
+
+def test_the_chosen_method_and_what_to_believe_of_it_are_marked() -> None:
+    lines = printed(method_table(ENSEMBLE, 100, ENTRY), 100)
+    assert [line for line in lines if "→ weighted" in line]
+    (believed,) = (line for line in lines if "chosen, with the choice itself nested" in line)
+    assert "0.5132" in believed
+    (graded,) = (line for line in lines if "graded on 656 new rows: above" in line)
+    assert "0.5800" in graded
+    unknown = replace(ENTRY, expected_low=None, expected_high=None)
+    (graded,) = (
+        line for line in printed(method_table(ENSEMBLE, 100, unknown), 100) if "graded" in line
+    )
+    assert graded.split() == ["graded", "on", "656", "new", "rows", "0.5800"]
+
+
+def test_members_say_whether_they_are_used() -> None:
+    lines = printed(member_table(ENSEMBLE), 80)
+    (odd,) = (line for line in lines if "[bold]odd" in line)
+    assert odd.endswith("not used")
+    assert "nan" not in odd
+    (used,) = (line for line in lines if "lite0-probe" in line)
+    assert "not used" not in used
+
+
+def test_what_cannot_be_told_apart_is_said() -> None:
+    assert ensemble_notes(ENSEMBLE) == (
+        "weighted is not distinguishable from mean or greedy.",
+        "Most alike: a and b.",
+        "Not measured.",
+    )
+    alone = replace(ENSEMBLE, scores=(score("best", 0.53),), method="best")
+    assert ensemble_notes(alone) == ("Most alike: a and b.", "Not measured.")

@@ -1,0 +1,226 @@
+"""Fold models, their soup and a refit: what train makes, stack measures and submit uses."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import edit
+
+from harness.files import file_digest
+from harness.train.job import Job
+from harness.workspace import Workspace
+from harness.workspace.ensemble import read_ensemble
+from harness.workspace.runs import load_arrays, save_arrays
+from harness.workspace.training import TrainingRows, read_training
+
+Harness = Callable[..., int]
+
+TUNED = 'mode = "finetune"'
+PROBE = 'mode = "probe"'
+
+
+def with_holdout(workspace: Path) -> None:
+    edit(workspace / "competition.toml", "seed = 7", "seed = 7\nholdout = 0.3")
+
+
+def predict_by(workspace: Path, model: str, how: str) -> None:
+    edit(workspace / "competition.toml", model, f"{model}\n{how}")
+
+
+def training_of(workspace: Path) -> TrainingRows:
+    return read_training(Workspace.open(workspace))
+
+
+def test_a_job_trains_on_all_but_its_fold_and_the_refit_on_all_but_the_holdout(
+    harness: Harness, workspace: Path
+) -> None:
+    with_holdout(workspace)
+    assert harness("fold") == 0
+    training = training_of(workspace)
+    rows, scored = Job(1, 0, 1).split(training)
+    assert set(training.assignment[rows, 0]) == {0, 2}
+    assert set(training.assignment[scored, 0]) == {1}
+    assert set(training.assignment[rows[Job(1, 0, 1).inner(training, rows)], 0]) == {2}
+    rows, scored = Job(3).split(training)
+    assert set(training.assignment[rows, 0]) == {0, 1, 2}
+    assert len(scored) == 0
+    assert set(rows) == set(training.rows_in_folds)
+    assert Job(3).weights_file(workspace).name == "refit.safetensors"
+    assert Job(3).predictions_file(workspace).name == "refit.holdout.safetensors"
+
+
+def test_soup_and_refit_are_trained_measured_and_used(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_holdout(workspace)
+    predict_by(workspace, TUNED, 'predict = "refit"')
+    predict_by(workspace, PROBE, 'predict = "soup"')
+    for verb in ("fold", "train"):
+        assert harness(verb) == 0
+    training = training_of(workspace)
+    shape = (len(training.holdout_rows), 3)
+    assert shape[0] > 0
+    for run in ("tuned", "probe"):
+        folder = workspace / "models" / run
+        for number in range(3):
+            held = load_arrays(folder / f"fold{number}.oof.safetensors")["holdout"]
+            assert held.shape == shape
+            assert held.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert set(load_arrays(workspace / "models/tuned/refit.holdout.safetensors")) == {
+        "seconds",
+        "holdout",
+    }
+    heads = [load_arrays(workspace / f"models/probe/fold{i}.safetensors") for i in range(3)]
+    soup = load_arrays(workspace / "models/probe/soup.safetensors")
+    assert soup["weight"] == pytest.approx(np.mean([h["weight"] for h in heads], 0), abs=1e-6)
+
+    capsys.readouterr()
+    assert harness("stack") == 0
+    printed = capsys.readouterr().out
+    assert f"tuned: log_loss on {shape[0]} holdout rows is" in printed
+    assert "by the refit, which is taken" in printed
+    assert "by the soup, which" in printed
+    ensemble = read_ensemble(workspace / "models/ensemble")
+    assert len(ensemble.fold_models) == 2
+    record = json.loads((workspace / "models/probe/holdout.json").read_text())
+    assert [(way["name"], way["models"]) for way in record["ways"]] == [
+        ("average", 1),
+        ("average", 2),
+        ("average", 3),
+        ("soup", 3),
+    ]
+    weights = dict(zip(ensemble.members, ensemble.weights, strict=True))
+    assert weights["tuned"] == ("refit.safetensors",)
+    if record["taken"] == "soup":
+        assert weights["probe"] == ("soup.safetensors",)
+    else:
+        assert weights["probe"] == tuple(f"fold{i}.safetensors" for i in range(3))
+    assert harness("submit") == 0
+
+
+def test_each_member_is_predicted_with_its_own_weights(
+    harness: Harness,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    predict_by(workspace, TUNED, 'predict = "refit"')
+    for verb in ("fold", "train"):
+        assert harness(verb) == 0
+    monkeypatch.setattr(
+        "harness.stack.make.choose", lambda scores: next(s for s in scores if s.method == "mean")
+    )
+    assert harness("stack") == 0
+    ensemble = read_ensemble(workspace / "models/ensemble")
+    assert ensemble.used == ("probe", "tuned")
+    assert ensemble.weights[1] == ("refit.safetensors",)
+    (workspace / "models/tuned/fold0.safetensors").unlink()  # nothing needs it
+    assert harness("submit") == 0
+    (workspace / "models/tuned/refit.safetensors").unlink()
+    assert harness("submit", "--name", "other") == 2
+    assert "refit.safetensors" in capsys.readouterr().err
+
+
+def test_a_soup_that_does_harm_gives_way_to_the_average(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Networks that were trained from nothing agree in what they say and not in their weights."""
+    with_holdout(workspace)
+    predict_by(workspace, PROBE, 'predict = "soup"')
+    assert harness("fold") == 0
+    assert harness("train", "--only", "probe") == 0
+    file = workspace / "models/probe/soup.holdout.safetensors"
+    training = training_of(workspace)
+    wrong = (training.target[training.holdout_rows] + 1) % 3
+    save_arrays(file, {"holdout": 0.01 / 2 + np.eye(3, dtype=np.float32)[wrong] * 0.985})
+    assert harness("stack") == 0
+    assert "by the soup, which does harm: the average is taken" in capsys.readouterr().out
+    ensemble = read_ensemble(workspace / "models/ensemble")
+    assert ensemble.weights == (tuple(f"fold{i}.safetensors" for i in range(3)),)
+    assert json.loads((workspace / "models/probe/holdout.json").read_text())["taken"] == "average"
+
+
+def test_how_a_model_predicts_may_change_without_training_it_again(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert harness("fold") == 0
+    assert harness("train", "--only", "probe") == 0
+    folder = workspace / "models/probe"
+    before = {path.name: file_digest(path) for path in folder.glob("*.safetensors")}
+    predict_by(workspace, PROBE, 'predict = "refit"')
+    assert harness("stack") == 2
+    assert "refit.safetensors: is missing" in capsys.readouterr().err
+    assert harness("train", "--only", "probe") == 0
+    assert (folder / "refit.safetensors").exists()
+    assert before == {name: file_digest(folder / name) for name in before}
+    assert harness("train", "--only", "probe") == 0
+    assert "done before" in capsys.readouterr().out
+    assert harness("stack") == 0
+    assert "not measured: no holdout" in capsys.readouterr().out
+    assert read_ensemble(workspace / "models/ensemble").weights == (("refit.safetensors",),)
+    edit(workspace / "competition.toml", 'predict = "refit"', "fold_models = 2")
+    assert harness("stack") == 0
+    weights = ("fold0.safetensors", "fold1.safetensors")
+    assert read_ensemble(workspace / "models/ensemble").weights == (weights,)
+
+
+def test_an_interrupted_probe_goes_on_with_the_backbone_that_its_heads_know(
+    harness: Harness, workspace: Path
+) -> None:
+    assert harness("fold") == 0
+    assert harness("train", "--only", "probe") == 0
+    folder = workspace / "models/probe"
+    file = folder / "backbone.safetensors"
+    head = load_arrays(folder / "fold1.safetensors")["weight"]
+    # as if the weights that it came from had changed since
+    save_arrays(file, {name: array * 2 for name, array in load_arrays(file).items()})
+    kept = file_digest(file)
+    (folder / "fold1.safetensors").unlink()
+    (workspace / "oof/probe.parquet").unlink()
+    assert harness("train", "--only", "probe") == 0
+    assert file_digest(file) == kept
+    assert (load_arrays(folder / "fold1.safetensors")["weight"] != head).any()
+
+
+def test_a_soup_is_made_anew_with_a_fold_model(harness: Harness, workspace: Path) -> None:
+    with_holdout(workspace)
+    predict_by(workspace, PROBE, 'predict = "soup"')
+    assert harness("fold") == 0
+    assert harness("train", "--only", "probe") == 0
+    soup = workspace / "models/probe/soup.safetensors"
+    whole = file_digest(soup)
+    save_arrays(soup, {"weight": np.zeros((3, 2)), "bias": np.zeros(3)})
+    (workspace / "models/probe/fold1.safetensors").unlink()
+    (workspace / "oof/probe.parquet").unlink()
+    assert harness("train", "--only", "probe") == 0
+    assert file_digest(soup) == whole
+
+
+def test_an_interrupted_refit_goes_on(harness: Harness, workspace: Path) -> None:
+    predict_by(workspace, TUNED, 'predict = "refit"')
+    assert harness("fold") == 0
+    assert harness("train", "--only", "tuned") == 0
+    refit = workspace / "models/tuned/refit.safetensors"
+    whole = file_digest(refit)
+    refit.unlink()
+    (workspace / "oof/tuned.parquet").unlink()
+    assert harness("train", "--only", "tuned") == 0
+    assert file_digest(refit) == whole
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ('predict = "soup"', "soup can only be judged on rows that none of its fold models saw"),
+        ("fold_models = 4", "fold_models = 4 of the 3 that there are"),
+        ('predict = "refit"\nfold_models = 2', "averages none"),
+    ],
+)
+def test_choices_that_cannot_be_meant(
+    how: str, message: str, harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict_by(workspace, PROBE, how)
+    assert harness("fold") == 2
+    assert message in capsys.readouterr().err
