@@ -5,7 +5,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.installed
 
-BENCHMARKS := folds stack honesty
+BENCHMARKS := folds stack honesty engines deadline deadline_simulation
 
 .PHONY: demo test test-slow check format bench clean
 

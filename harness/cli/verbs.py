@@ -3,6 +3,7 @@
 A stage's code is imported when its verb is called, so that --help answers at once.
 """
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import harness
+from harness.clock import started
 from harness.display import Display
 
 if TYPE_CHECKING:
+    from harness.board.ledger import Entry
     from harness.workspace import Workspace
+    from harness.workspace.ensemble import Ensemble
 
 STARTED = time.perf_counter()
 
@@ -133,22 +137,117 @@ def stack(root: Root = HERE, verbose: Verbose = False) -> None:
 
 
 @app.command()
+def cost(
+    root: Root = HERE,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option("--engine", metavar="NAME", help="Try this engine only; may be repeated."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only time the engine that training predicts with.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Measure what predicting costs on this machine, and plan for every budget.
+
+    Each member is served by the fastest engine whose answers score the same.
+
+    Example: `python -m harness cost`
+    """
+    workspace, display = _open(root)
+    _cost(workspace, display, engine or [], quick=quick)
+    display.say(f"next: {_command('submit --budget 60s', root)}")
+
+
+@app.command()
 def submit(
     root: Root = HERE,
     name: Annotated[
         str | None, typer.Option("--name", help="The file's name in submissions/, without .csv.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            metavar="SPAN",
+            help="Seconds for the whole process, from its start to the file: 60, 60s, 2m, 1.5h. "
+            "[default: budget.seconds in competition.toml, else no limit]",
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Predict the test images with the ensemble and write the submission.
 
-    Example: `python -m harness submit --name first`
+    Within a budget the file is there from the first moment and gets better until the time is up.
+
+    Example: `python -m harness submit --budget 60s`
     """
     workspace, display = _open(root)
-    path, degraded = _submit(workspace, display, name)
+    path, degraded = _submit(workspace, display, name, budget, started())
     display.say(f"next: {_command(f'grade {path}', root)}, or submit it")
     if degraded:
         raise typer.Exit(3)
+
+
+@app.command()
+def rehearse(
+    root: Root = HERE,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            "--rows",
+            min=1,
+            help="Test rows, by repeating the images. "
+            "[default: budget.test_rows in competition.toml, else those there are]",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="SPAN", help="As for submit.")
+    ] = None,
+    slowdown: Annotated[
+        float, typer.Option("--slowdown", min=1, help="A machine so many times slower (Linux).")
+    ] = 1.0,
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="The memory there is: 16G, 800M.")
+    ] = None,
+    cores: Annotated[
+        int | None, typer.Option("--cores", min=1, help="Use only so many cores (Linux).")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline/--online", help="Without network, as competitions run it.")
+    ] = True,
+    verbose: Verbose = False,
+) -> None:
+    """Run the real submission in a fresh process as the competition will: PASS or FAIL.
+
+    Example: `python -m harness rehearse --rows 15000 --budget 10m --slowdown 2 --memory 16G`
+    """
+    from harness.data.table import read_test_ids
+    from harness.durations import parse_duration, parse_size
+    from harness.errors import ConfigError
+    from harness.submit.rehearsal import rehearsal_table
+    from harness.submit.rehearsal import rehearse as run_rehearsal
+
+    workspace, display = _open(root)
+    settings = workspace.competition.budget
+    seconds = parse_duration(budget, "--budget") if budget else settings.seconds
+    if seconds is None:
+        raise ConfigError("rehearse", "knows no budget", "give --budget, or [budget] seconds")
+    limit = parse_size(memory, "--memory") if memory else None
+    rows = rows or settings.test_rows or len(read_test_ids(workspace.competition, workspace.root))
+    found = run_rehearsal(
+        workspace, rows=rows, budget=seconds, slowdown=slowdown, cores=cores, offline=offline
+    )
+    display.show(rehearsal_table(found))
+    failures = found.failures(limit)
+    for failure in failures:
+        display.say(f"FAIL: {failure}")
+    if failures:
+        raise typer.Exit(2)
+    if found.code == 3:
+        display.say("PASS, but the plan was cut short: `cost` on such a machine would plan better")
+        raise typer.Exit(3)
+    display.say("PASS")
 
 
 @app.command()
@@ -184,7 +283,7 @@ def board(root: Root = HERE, verbose: Verbose = False) -> None:
 
 @app.command()
 def run(root: Root = HERE, verbose: Verbose = False) -> None:
-    """Do all of it in order: data, fold, train, stack, submit, grade.
+    """Do all of it in order: data, fold, train, stack, cost, submit, grade.
 
     What is done is skipped. Grading needs a data/solution.csv.
 
@@ -195,7 +294,9 @@ def run(root: Root = HERE, verbose: Verbose = False) -> None:
     _fold(workspace, display)
     _train(workspace, display, [], [])
     _stack(workspace, display, show=False)
-    path, degraded = _submit(workspace, display, None)
+    if workspace.competition.budget.seconds:
+        _cost(workspace, display, [], quick=True, show=False)
+    path, degraded = _submit(workspace, display, None, None, time.monotonic())
     solution = workspace.root / "data" / "solution.csv"
     if solution.exists():
         _grade(workspace, display, path, solution)
@@ -261,35 +362,82 @@ def _train(workspace: "Workspace", display: Display, only: list[str], retrain: l
 
 
 def _stack(workspace: "Workspace", display: Display, *, show: bool = True) -> None:
-    from harness.board.tables import ensemble_table
     from harness.stack.make import stack as stack_members
 
     ensemble, made = stack_members(workspace, display)
     if show:
-        display.show(ensemble_table(ensemble))
+        _show_ensemble(ensemble, display)
     display.say(
         f"stack: {'wrote' if made else 'unchanged:'} models/ensemble/ensemble.json "
         f"({ensemble.method} of {', '.join(ensemble.used)})"
     )
 
 
-def _submit(workspace: "Workspace", display: Display, name: str | None) -> tuple[Path, bool]:
-    """(the submission, whether some rows got only the prior)."""
+def _cost(
+    workspace: "Workspace",
+    display: Display,
+    engines: list[str],
+    *,
+    quick: bool,
+    show: bool = True,
+) -> None:
+    from harness.board.costs import cost_table, plan_table
+    from harness.cli.costs import measure_and_plan
+
+    sheet, plans, made = measure_and_plan(workspace, display, engines, quick=quick)
+    if show:
+        display.show(cost_table(sheet))
+        display.show(plan_table(plans))
+        for note in sheet.notes:
+            display.say(note)
+    wrote = "wrote" if made else "unchanged:"
+    display.say(f"cost: {wrote} models/ensemble/costs.json, models/ensemble/plans.json")
+
+
+def _submit(
+    workspace: "Workspace", display: Display, name: str | None, span: str | None, since: float
+) -> tuple[Path, bool]:
+    """(the submission, whether it is less than was meant); seconds count from ``since``."""
     from harness.board.ledger import Ledger
+    from harness.durations import parse_duration
     from harness.files import file_digest
-    from harness.stack.blend import blend_from_json
-    from harness.submit.runner import submit as submit_test_rows
     from harness.workspace.ensemble import read_ensemble
 
     ensemble = read_ensemble(workspace.models / "ensemble")
-    combine = blend_from_json(ensemble.blend).apply
-    done = submit_test_rows(workspace, ensemble, combine, display, name=name, started=STARTED)
-    Ledger(workspace.board).record(done.path.stem, file_digest(done.path), done.sidecar)
+    budget = parse_duration(span, "--budget") if span else workspace.competition.budget.seconds
+    ending: str | None = None
+    if budget is None:
+        from harness.stack.blend import blend_from_json
+        from harness.submit.runner import submit as submit_test_rows
+
+        combine = blend_from_json(ensemble.blend).apply
+        done = submit_test_rows(workspace, ensemble, combine, display, name=name, started=since)
+        path, sidecar, made = done.path, done.sidecar, done.made
+    else:
+        from harness.submit.budgeted import promise
+
+        kept = promise(
+            workspace,
+            ensemble,
+            name=name,
+            budget=budget,
+            started=since,
+            clock=time.monotonic,
+            command=lambda path, inputs: [
+                *(sys.executable, "-m", "harness.cli.worker", str(workspace.root), str(path)),
+                *(inputs, repr(budget), repr(since)),
+            ],
+        )
+        path, sidecar, made, ending = kept.path, kept.sidecar, kept.made, kept.ending
+    Ledger(workspace.board).record(path.stem, file_digest(path), sidecar)
+    limit = "" if budget is None else f" of {budget:g} s"
     display.say(
-        f"submit: {'wrote' if done.made else 'unchanged:'} {done.path} "
-        f"({done.sidecar.rows} rows) in {done.sidecar.seconds:.1f} s"
+        f"submit: {'wrote' if made else 'unchanged:'} {path} "
+        f"({sidecar.rows} rows) in {sidecar.seconds:.1f} s{limit}"
     )
-    return done.path, bool(done.sidecar.prior_rows)
+    if ending:
+        display.say(f"submit: {ending}")
+    return path, bool(sidecar.prior_rows) or not sidecar.completed
 
 
 def _grade(
@@ -308,21 +456,44 @@ def _grade(
     sample = read_sample(competition, workspace.root)
     metric = get_metric(other_metric) if other_metric else competition.metric
     score = grade_submission(submission, solution, competition, sample, metric)
-    ours = metric == competition.metric
-    if ours and submission.resolve().parent == workspace.submissions.resolve():
-        Ledger(workspace.board).record_score(submission.stem, score)
+    ours = submission.resolve().parent == workspace.submissions.resolve()
     display.say(f"grade: {submission.name} scores {metric.name} {score:.5f}")
+    if not ours or metric != competition.metric:
+        return
+    Ledger(workspace.board).record_score(submission.stem, score)
+    entry = _entry(workspace, submission.stem)
+    if entry and entry.expected:
+        low, high = entry.expected
+        display.say(
+            f"grade: that is {entry.place} {low:.4f} – {high:.4f}, "
+            f"the 95 % interval expected for {entry.rows} new rows"
+        )
 
 
 def _summary(workspace: "Workspace", display: Display, submission: str) -> None:
-    from harness.board.ledger import Ledger
-    from harness.board.tables import ensemble_table
     from harness.workspace.ensemble import read_ensemble
 
     ensemble = read_ensemble(workspace.models / "ensemble")
-    entry = next((e for e in Ledger(workspace.board).entries() if e.name == submission), None)
-    display.show(ensemble_table(ensemble, entry))
+    _show_ensemble(ensemble, display, _entry(workspace, submission))
     display.say(f"all of it took {time.perf_counter() - STARTED:.0f} s")
+
+
+def _show_ensemble(ensemble: "Ensemble", display: Display, entry: "Entry | None" = None) -> None:
+    from harness.board.tables import difference_table, ensemble_notes, member_table, method_table
+
+    width = display.console.width
+    display.show(member_table(ensemble))
+    display.show(method_table(ensemble, width, entry))
+    display.show(difference_table(ensemble, width))
+    for sentence in ensemble_notes(ensemble):
+        display.say(sentence)
+
+
+def _entry(workspace: "Workspace", submission: str) -> "Entry | None":
+    """What the ledger knows of the submission of that name."""
+    from harness.board.ledger import Ledger
+
+    return next((e for e in Ledger(workspace.board).entries() if e.name == submission), None)
 
 
 def _board(workspace: "Workspace", display: Display) -> None:

@@ -27,7 +27,7 @@ def prior_submission(
             "names neither 'test' nor 'sample_submission'",
             "add one, so that the ids to predict are known",
         )
-    given, rows = _read(root / ids_file)
+    given, rows = read_rows(root / ids_file)
     id_column = data.id if data.id in given else given[0]
     id_place = given.index(id_column)
     by_labels = competition.metric.needs == "labels"
@@ -53,7 +53,7 @@ def prior_submission(
     return file.getvalue(), len(rows)
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     """(the header, the rows) of a CSV file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -1,0 +1,101 @@
+"""What ``cost`` does: time engines in fresh processes, then plan for every budget."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from harness.display import Display
+from harness.errors import ConfigError, WorkspaceError, nearest
+from harness.files import write_text
+from harness.predict.cost import CostSheet, read_costs, write_costs
+from harness.predict.engine import choose_device
+from harness.predict.engines import ENGINES, Kind, engines_here
+from harness.predict.machine import fingerprint
+from harness.predict.plan import Plan, plan_from_json
+from harness.stack.make import read_problem
+from harness.stack.plans import make_plans, measure_costs, write_plans
+from harness.submit.budgeted import costs_file, plans_file, read_plans
+from harness.submit.rows import TestRows, read_test_rows, submission_text
+from harness.workspace import Workspace
+from harness.workspace.ensemble import Ensemble, read_ensemble
+
+
+def measure_and_plan(
+    workspace: Workspace, display: Display, engines: Sequence[str], *, quick: bool
+) -> tuple[CostSheet, list[Plan], bool]:
+    """The costs on this machine, the plans for every budget, and whether they were made now.
+
+    ``quick`` times only the engine that made the out-of-fold predictions, and leaves alone what
+    was measured before for the same ensemble on the same machine.
+    """
+    ensemble = read_ensemble(workspace.models / "ensemble")
+    if quick and (stored := _stored(workspace, ensemble)):
+        return *stored, False
+    rows = read_test_rows(workspace, ensemble)
+    training, problem = read_problem(workspace)
+    sheet = measure_costs(
+        workspace,
+        ensemble,
+        problem,
+        training,
+        display,
+        kinds=_kinds(engines, quick=quick),
+        starts=_starts(workspace),
+        write=_seconds_to_write(workspace, ensemble, rows),
+        write_rows=len(rows.ids),
+    )
+    if not sheet.members and any(ensemble.weights):
+        raise WorkspaceError("cost", f"no engine works: {'; '.join(sheet.notes)}", "mend one")
+    plans = make_plans(
+        ensemble, problem, sheet, workspace.competition.budget.test_rows or len(rows.ids)
+    )
+    write_costs(costs_file(workspace), sheet)
+    write_plans(plans_file(workspace), ensemble, plans)
+    return sheet, plans, True
+
+
+def _stored(workspace: Workspace, ensemble: Ensemble) -> tuple[CostSheet, list[Plan]] | None:
+    """What stands there, if it is for this ensemble and was measured on this machine."""
+    try:
+        sheet = read_costs(costs_file(workspace))
+        plans = [plan_from_json(record) for record in read_plans(workspace, ensemble)]
+    except WorkspaceError:
+        return None
+    same = sheet.ensemble == ensemble.digest and sheet.machine == fingerprint()
+    return (sheet, plans) if same else None
+
+
+def _kinds(names: Sequence[str], *, quick: bool) -> list[Kind]:
+    """The engines to try. torch.compile only by name: it compiles for many seconds at each start,
+    which few budgets allow."""
+    for name in names:
+        if name not in ENGINES:
+            raise ConfigError("--engine", f"there is no engine {name!r}", nearest(name, ENGINES))
+    if names:
+        return [ENGINES[name] for name in names]
+    device = choose_device("auto", training=False)
+    if quick:
+        return [ENGINES[f"{'cuda' if device.torch.type == 'cuda' else 'torch'}-{device.precision}"]]
+    return [kind for kind in engines_here() if not kind.compiled]
+
+
+def _starts(workspace: Workspace) -> list[list[str]]:
+    """Commands that take what a budgeted submission takes before its first engine is loaded."""
+    promising = (
+        "import sys, pathlib, harness.cli, harness.submit.budgeted; "
+        "from harness.workspace import Workspace; Workspace.open(pathlib.Path(sys.argv[1]))"
+    )
+    root = str(workspace.root)
+    return [["-c", promising, root], ["-m", "harness.cli.worker", root]]
+
+
+def _seconds_to_write(workspace: Workspace, ensemble: Ensemble, rows: TestRows) -> float:
+    predictions = np.tile(np.array(ensemble.prior), (len(rows.ids), 1))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "submission.csv"
+        begun = time.perf_counter()
+        write_text(path, submission_text(workspace, path, rows, ensemble.targets, predictions))
+        return time.perf_counter() - begun

@@ -1,0 +1,68 @@
+"""The predicting process of a budgeted submission: python -m harness.cli.worker (see ``main``)."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.display import Display
+from harness.errors import UserError
+from harness.predict.cost import read_costs
+from harness.predict.machine import fingerprint, probe
+from harness.predict.plan import plan_from_json
+from harness.stack.blend import blend_from_json
+from harness.stack.select import choose, combiner
+from harness.submit.budgeted import costs_file, predict_within, read_plans
+from harness.submit.guard import die_with_parent
+from harness.submit.rows import read_test_rows
+from harness.workspace import Workspace
+from harness.workspace.ensemble import read_ensemble
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Predict within the budget: 0 the plan was completed, 3 cut short, 2 for the user to mend.
+
+    The arguments are the workspace, the file, the digest of its inputs, the budget in seconds and
+    since when on time.monotonic's clock it counts. With the workspace alone: get ready to load the
+    first engine, and end there (``cost`` times that).
+    """
+    root, *rest = arguments
+    if rest:
+        die_with_parent()
+    workspace = Workspace.open(Path(root))
+    ensemble = read_ensemble(workspace.models / "ensemble")
+    rows = read_test_rows(workspace, ensemble)
+    if not rest:
+        return 0
+    path, inputs, budget, started = rest
+    sheet = read_costs(costs_file(workspace))
+    plans = [plan_from_json(record) for record in read_plans(workspace, ensemble)]
+    slowdown = 1.0 if sheet.machine == fingerprint() else probe() / sheet.probe
+    plan = choose(plans, float(budget), len(rows.ids), slowdown)
+    completed = predict_within(
+        workspace,
+        ensemble,
+        plan.on(len(rows.ids), slowdown),
+        sheet,
+        blend_from_json(ensemble.blend).apply,
+        combiner(plan),
+        rows,
+        Path(path),
+        Display(),
+        inputs=inputs,
+        budget=float(budget),
+        elapsed=lambda: time.monotonic() - float(started),
+    )
+    return 0 if completed else 3
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # every file is written; taking torch down would cost a part of the budget

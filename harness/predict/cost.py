@@ -1,0 +1,171 @@
+"""What predicting costs on this machine: measured in fresh processes, kept, and modelled.
+
+The model is ``harness.predict.plan.predicted_seconds``: a process's start, then for each stage its
+loading, then for each image its decoding and forward passes, then writing.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from harness.data.images import Pixels, decode
+from harness.errors import WorkspaceError
+from harness.files import write_text
+from harness.predict.engines.kinds import cores
+from harness.predict.measure import EngineCost
+from harness.predict.plan import Costs
+
+STARTS = 3
+"""Fresh processes that are timed."""
+SAMPLE = 48
+"""Images that decoding is timed on."""
+
+
+@dataclass(frozen=True)
+class MemberCost:
+    """An engine that may serve a member: its cost for one fold model, and its answers' score.
+
+    ``weights`` are the files in models/<run>/ that the member predicts with; ``shared`` says that
+    more of them cost nothing (heads on one frozen backbone). ``score`` on ``rows`` out-of-fold
+    rows beside the stored predictions' (``reference``); None where it is the engine that made
+    those.
+    """
+
+    member: str
+    size: int
+    shared: bool
+    weights: tuple[str, ...]
+    cost: EngineCost
+    rows: int = 0
+    score: float | None = None
+    reference: float | None = None
+
+    def fixed_seconds(self, folds: int) -> float:
+        """To load and warm up ``folds`` fold models, without the runtime's start."""
+        return (self.cost.load_seconds + self.cost.warm_up_seconds) * self._copies(folds)
+
+    def image_seconds(self, folds: int) -> float:
+        """The forward passes of one image through ``folds`` fold models."""
+        return self.cost.image_seconds * self._copies(folds)
+
+    def _copies(self, folds: int) -> int:
+        return 1 if self.shared else folds
+
+
+@dataclass(frozen=True)
+class CostSheet:
+    """All that was measured for an ensemble on one machine.
+
+    ``ensemble`` is its digest; ``machine`` and ``probe`` are harness.predict.machine's.
+    ``starts``: seconds of whole fresh processes until the first engine can be loaded.
+    ``read`` and ``decode`` are as ``measure_decoding`` returns them; ``write`` is for ``rows``.
+    """
+
+    ensemble: str
+    machine: str
+    probe: float
+    starts: tuple[float, ...]
+    read: float
+    decode: tuple[tuple[int, float], ...]
+    write: float
+    rows: int
+    members: tuple[MemberCost, ...]
+    notes: tuple[str, ...]
+
+    def costs(self, rows: int) -> Costs:
+        """The shared costs for a test set of ``rows``.
+
+        The start includes the runtime that is quickest to import, since any plan needs one.
+        """
+        runtime = min((m.cost.start_seconds for m in self.members), default=0.0)
+        write = self.write * max(1.0, rows / self.rows)
+        return Costs(median(self.starts) + runtime, write, self.decode, self.read)
+
+    def extra_start(self, member: MemberCost) -> float:
+        """Seconds that the member's runtime takes to import beyond the quickest one."""
+        return member.cost.start_seconds - min(m.cost.start_seconds for m in self.members)
+
+
+def write_costs(path: Path, sheet: CostSheet) -> None:
+    """Write the sheet as JSON."""
+    write_text(path, json.dumps(asdict(sheet), indent=2, ensure_ascii=False) + "\n")
+
+
+def read_costs(path: Path) -> CostSheet:
+    """The stored sheet; a WorkspaceError if there is none or it is damaged."""
+    fix = "run `python -m harness cost`"
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        members = tuple(
+            MemberCost(
+                **one | {"cost": EngineCost(**one["cost"]), "weights": tuple(one["weights"])}
+            )
+            for one in values["members"]
+        )
+        lists: dict[str, Any] = {
+            "members": members,
+            "starts": tuple(values["starts"]),
+            "notes": tuple(values["notes"]),
+            "decode": tuple((int(size), float(seconds)) for size, seconds in values["decode"]),
+        }
+        return CostSheet(**values | lists)
+    except FileNotFoundError:
+        raise WorkspaceError(path, "nothing was measured yet", fix) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(path, f"is damaged ({error})", fix) from error
+
+
+def measure_starts(commands: Sequence[Sequence[str]]) -> tuple[float, ...]:
+    """Seconds that the commands take one after the other in fresh processes, three times."""
+    return tuple(sum(_seconds_of(command) for command in commands) for _ in range(STARTS))
+
+
+def measure_decoding(
+    paths: Sequence[Path],
+    sizes: Sequence[int],
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[float, tuple[tuple[int, float], ...]]:
+    """(seconds to read and decode an image, ((size, seconds to bring it there), …)).
+
+    With every core at it. Size 0 is no image at all: predictions of other tools need none.
+    """
+    some = [path for path in paths if path.exists()]
+    some = [some[i] for i in np.unique(np.linspace(0, len(some) - 1, SAMPLE).astype(int))]
+
+    def seconds(wanted: Sequence[int]) -> float:
+        spent = []
+        for path in some:
+            before = clock()
+            decode(path, wanted)
+            spent.append(clock() - before)
+        return median(spent) / cores()
+
+    largest = max(sizes)
+    # the same picture to one more size costs that size alone
+    once = seconds([largest])
+    added = {size: max(0.0, seconds([largest, size - 1]) - once) for size in sorted(set(sizes))}
+    return max(0.0, once - added[largest]), ((0, 0.0), *added.items())
+
+
+def pixels_file(pixels: Pixels) -> Path:
+    """The .npy file behind memory-mapped images, for another process to map."""
+    name = getattr(pixels, "filename", None)
+    assert name is not None, "the image cache is memory-mapped"
+    return Path(os.fspath(name))
+
+
+def _seconds_of(command: Sequence[str]) -> float:
+    before = time.perf_counter()
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+    return time.perf_counter() - before

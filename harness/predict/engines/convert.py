@@ -1,0 +1,119 @@
+"""Converted networks: made from a run's weights once, kept by content, checked when read.
+
+    <cache>/<digest>/   graph.onnx, or graph.xml and graph.bin; note.json with their digests
+
+The folder's name is the digest of the weights and of the converters' versions, so a network that
+was trained again or a newer converter never meets an old file. The note is written last: it says
+that the rest is whole.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.data.images import Pixels
+from harness.errors import WorkspaceError
+from harness.files import digest, file_digest, replacing, write_text
+from harness.predict.engines.kinds import Kind, why_missing
+from harness.predict.engines.parts import Part, Run, parts
+
+VERSION = "1"
+_FILES = {
+    "onnx": ("graph.onnx",),
+    "openvino": ("graph.xml", "graph.bin"),
+    "openvino-int8": ("graph.xml", "graph.bin"),
+}
+_MAKERS = {
+    "onnx": ("torch", "onnx", "onnxscript"),
+    "openvino": ("torch", "onnx", "onnxscript", "openvino"),
+    "openvino-int8": ("torch", "onnx", "onnxscript", "openvino", "nncf"),
+}
+
+
+def convert(kind: Kind, run: Run, weights: Sequence[str], cache: Path, calibration: Pixels) -> int:
+    """Make the converted networks of those models that are not there or are damaged.
+
+    ``calibration``: a few hundred training images, uint8 (rows, size, size, 3), from which int8
+    learns its ranges. Returns how many networks were made. A WorkspaceError says that a package
+    is missing.
+    """
+    if kind.converted is None:
+        return 0
+    made = 0
+    for part in parts(run, weights):
+        folder = _folder(kind.converted, part, cache)
+        if _damage(folder, kind.converted) is not None:
+            if why := why_missing(kind, converting=True):
+                raise WorkspaceError(kind.name, why, "install it, or leave this engine out")
+            _make(kind.converted, part, cache, calibration)
+            made += 1
+    return made
+
+
+def converted_file(kind: Kind, part: Part, cache: Path) -> Path:
+    """The part's converted network, checked; a WorkspaceError if it is not there and whole."""
+    assert kind.converted is not None
+    folder = _folder(kind.converted, part, cache)
+    if damage := _damage(folder, kind.converted):
+        raise WorkspaceError(
+            folder, f"the network converted for {kind.name} {damage}", "convert it again"
+        )
+    return folder / _FILES[kind.converted][0]
+
+
+def _folder(form: str, part: Part, cache: Path) -> Path:
+    versions = (f"{package} {_version(package)}" for package in _MAKERS[form])
+    return cache / digest(VERSION, form, part.content(), *versions)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a machine that only runs what another one converted
+        return "any"
+
+
+def _damage(folder: Path, form: str) -> str | None:
+    """What is wrong with a converted network, as a phrase; None if nothing is."""
+    try:
+        note = json.loads((folder / "note.json").read_text(encoding="utf-8"))
+        for name in _FILES[form]:
+            if file_digest(folder / name) != note["files"][name]:
+                return f"is damaged ({name})"
+    except FileNotFoundError:
+        return "is missing or stale"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"is damaged ({error})"
+    return None
+
+
+def _make(form: str, part: Part, cache: Path, calibration: Pixels) -> None:
+    folder = _folder(form, part, cache)
+    (folder / "note.json").unlink(missing_ok=True)
+    if form == "onnx":
+        from harness.predict.engines.with_torch import export_onnx
+
+        with replacing(folder / "graph.onnx") as temporary:
+            export_onnx(part, temporary)
+    else:
+        from harness.predict.engines.with_openvino import quantise, read_onnx, save
+
+        # one exporter and one graph serve both runtimes
+        source = _folder("onnx", part, cache)
+        if _damage(source, "onnx") is not None:
+            _make("onnx", part, cache, calibration)
+        graph = read_onnx(source / "graph.onnx")
+        if form == "openvino-int8":
+            graph = quantise(graph, calibration)
+        # OpenVINO insists on a name that ends in .xml, so it writes elsewhere
+        with TemporaryDirectory(dir=cache) as scratch:
+            save(graph, Path(scratch))
+            for name in _FILES[form]:
+                with replacing(folder / name) as temporary:
+                    os.replace(Path(scratch) / name, temporary)
+    files = {name: file_digest(folder / name) for name in _FILES[form]}
+    note = {"files": files, "run": part.run.folder.name, "weights": part.weights, "form": form}
+    write_text(folder / "note.json", json.dumps(note, indent=2) + "\n")

@@ -1,0 +1,263 @@
+"""What to predict under a deadline, as data: stages, their weights, and whom they are meant for.
+
+Pure. A plan is made by ``stack.select``, followed by ``submit.plan`` and applied by the runner.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import WorkspaceError
+
+Array = NDArray[Any]
+Kind = Literal["classes", "labels", "values"]
+FLOOR = 1e-7
+"""The least probability of a class, as in the ensembles that are fitted without a deadline."""
+
+RULES: dict[str, tuple[str, ...]] = {
+    "classes": ("entropy", "margin", "spread"),
+    "labels": ("entropy", "margin", "spread"),
+    "values": ("spread", "high", "low"),
+}
+"""How images can be ranked for the next stage, by kind of prediction; see ``urgency``."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One option, and the share of all images (0 to 1) that it is meant for.
+
+    Those are the first by ``rule`` (see ``urgency``) given what the stages before said; the first
+    stage has no rule. A share of 0 is for time that is left over. A ``size`` of 0 needs no images:
+    its predictions are there already. ``image_seconds`` is the forward passes of all fold models
+    and views; ``fixed_seconds`` loading and warming up. ``alone`` is how much better than the prior
+    the option by itself is, in mean loss a row.
+    """
+
+    option: str
+    member: str
+    engine: str
+    folds: int
+    views: int
+    size: int
+    share: float
+    rule: str
+    fixed_seconds: float
+    image_seconds: float
+    alone: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of the whole process that no option owns.
+
+    ``start`` until the first option can load, ``write`` to combine and write the file. An image
+    takes ``read`` once a pass, and ``decode`` ((size, seconds), …) for each size it is brought to.
+    """
+
+    start: float
+    write: float
+    decode: tuple[tuple[int, float], ...]
+    read: float = 0.0
+
+    @property
+    def base(self) -> float:
+        """What is spent before and after all predicting."""
+        return self.start + self.write
+
+    def images(self, sizes: Iterable[int]) -> float:
+        """Seconds to read an image and bring it to each of the sizes; none for size 0."""
+        seconds, needed = dict(self.decode), sorted(set(sizes) - {0})
+        return self.read + sum(seconds[size] for size in needed) if needed else 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Stages in order, with a blend for every prefix of them.
+
+    ``blends[k]`` is the record of the blend that was fitted for the first k + 1 stages
+    (``stack.select.combiner`` applies them), ``weights`` (stages,) a convex one of them all, from
+    which other sets of stages are served. ``prior`` (targets,) stands for an image that no stage
+    reached. ``seconds`` are predicted for ``rows`` images and the whole process. ``score`` is in
+    the metric's own direction, ``error`` its standard error; blends and ranking rules were fitted
+    without the rows that were scored.
+    """
+
+    kind: Kind
+    metric: str
+    stages: tuple[Stage, ...]
+    blends: tuple[Mapping[str, Any], ...]
+    weights: tuple[float, ...]
+    prior: tuple[float, ...]
+    costs: Costs
+    rows: int
+    seconds: float
+    score: float
+    error: float
+
+    def __post_init__(self) -> None:
+        shares = [stage.share for stage in self.stages]
+        if any(not 0 <= share <= 1 for share in shares) or shares != sorted(shares, reverse=True):
+            raise ValueError(f"shares {shares} do not fall from at most 1 to at least 0")
+        if not len(self.blends) == len(self.weights) == len(shares):
+            raise ValueError("every prefix needs its blend, and every stage its weight")
+        if len({stage.member for stage in self.stages}) != len(shares):
+            raise ValueError("a member stands twice")
+
+    def passes(self) -> list[tuple[int, ...]]:
+        """Stages that one pass over the images serves: those in a row that have one share.
+
+        Each stage without a share is a pass of its own.
+        """
+        keyed = [(stage.share, 0 if stage.share else i) for i, stage in enumerate(self.stages)]
+        groups = groupby(range(len(keyed)), key=keyed.__getitem__)
+        return [tuple(group) for _, group in groups]
+
+    def weights_for(self, stages: Sequence[int]) -> Array:
+        """(stages,) convex weights for any set of stages: those of all, scaled to sum to one.
+
+        A set that the whole gives no weight gets its mean.
+        """
+        kept = np.array(self.weights)[list(stages)]
+        if not kept.sum() > 1e-6:
+            kept = np.ones(len(stages))
+        return np.asarray(kept / kept.sum())
+
+    def seconds_for(self, rows: int, slowdown: float = 1.0) -> float:
+        """The whole process's predicted seconds for other numbers of rows, or a slower machine."""
+        return self.on(rows, slowdown).seconds
+
+    def on(self, rows: int, slowdown: float = 1.0) -> "Plan":
+        """The same plan with the seconds of another number of rows, on a slower machine.
+
+        Writing takes longer for more rows than the plan was made for, and is not trusted to take
+        less for fewer.
+        """
+        costs = Costs(
+            self.costs.start * slowdown,
+            self.costs.write * slowdown * max(1.0, rows / self.rows),
+            tuple((size, seconds * slowdown) for size, seconds in self.costs.decode),
+            self.costs.read * slowdown,
+        )
+        stages = tuple(
+            replace(
+                stage,
+                fixed_seconds=stage.fixed_seconds * slowdown,
+                image_seconds=stage.image_seconds * slowdown,
+            )
+            for stage in self.stages
+        )
+        seconds = predicted_seconds(stages, costs, rows)
+        return replace(self, stages=stages, costs=costs, rows=rows, seconds=seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which ``plan_from_json`` makes the same plan."""
+        record: dict[str, Any] = asdict(self)
+        return record
+
+
+def plan_from_json(record: Mapping[str, Any]) -> Plan:
+    """The plan that ``Plan.to_json`` described; WorkspaceError if it is damaged."""
+    try:
+        costs = record["costs"]
+        return Plan(
+            kind=record["kind"],
+            metric=str(record["metric"]),
+            stages=tuple(Stage(**stage) for stage in record["stages"]),
+            blends=tuple(dict(blend) for blend in record["blends"]),
+            weights=tuple(float(w) for w in record["weights"]),
+            prior=tuple(float(p) for p in record["prior"]),
+            costs=Costs(
+                float(costs["start"]),
+                float(costs["write"]),
+                tuple((int(size), float(seconds)) for size, seconds in costs["decode"]),
+                float(costs["read"]),
+            ),
+            rows=int(record["rows"]),
+            seconds=float(record["seconds"]),
+            score=float(record["score"]),
+            error=float(record["error"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        found = f"cannot be read ({type(error).__name__}: {error})"
+        raise WorkspaceError("plan", found, "run `stack` again") from error
+
+
+def predicted_seconds(stages: Sequence[Stage], costs: Costs, rows: int) -> float:
+    """Seconds from the process's start to the file on disk, for ``rows`` images.
+
+    An image is read and decoded once a pass for each size that the pass's stages need.
+    """
+    total = costs.base
+    used = [stage for stage in stages if stage.share > 0]
+    for share, group in groupby(used, key=lambda stage: stage.share):
+        members = list(group)
+        per_image = costs.images(stage.size for stage in members)
+        per_image += sum(stage.image_seconds for stage in members)
+        total += share * rows * per_image + sum(stage.fixed_seconds for stage in members)
+    return total
+
+
+Combine = Callable[[Sequence[int], Array], Array]
+"""Stages (ascending) and their predictions (stages, rows, targets) → blended (rows, targets)."""
+
+
+def apply_plan(plan: Plan, predictions: Array, combine: Combine) -> Array:
+    """(rows, targets): what a plan that is followed to its end says.
+
+    ``predictions`` (stages, rows, targets); what a stage says of rows that it is not meant for is
+    not looked at.
+    """
+    count = predictions.shape[1]
+    found = np.tile(np.array(plan.prior), (count, 1))
+    reached, before = np.arange(count), 0
+    for group in plan.passes():
+        first = plan.stages[group[0]]
+        if not first.share:
+            break
+        if before:
+            values = urgency(first.rule, found[reached], predictions[:before, reached], plan.kind)
+            reached = reached[np.argsort(-values, kind="stable")]
+        reached, before = reached[: round(first.share * count)], group[-1] + 1
+        found[reached] = combine(range(before), predictions[:before, reached])
+    return found
+
+
+def blend(weights: Array, predictions: Array, kind: Kind) -> Array:
+    """(rows, targets) float64 of the stages' predictions (stages, rows, targets).
+
+    Class rows sum to one and no probability is zero.
+    """
+    mixture = np.tensordot(np.asarray(weights, np.float64), predictions, 1)
+    if kind == "values":
+        return mixture
+    if kind == "labels":
+        return np.clip(mixture, FLOOR, 1 - FLOOR)
+    mixture = np.maximum(mixture, FLOOR)
+    return np.asarray(mixture / mixture.sum(axis=1, keepdims=True))
+
+
+def urgency(rule: str, mixture: Array, predictions: Array, kind: Kind) -> Array:
+    """(rows,): the higher, the sooner an image should go on to the next stage.
+
+    ``mixture`` (rows, targets) blends the ``predictions`` (stages, rows, targets) of the stages
+    that saw the rows. ``entropy`` and ``margin`` (the lead of the first class over the second) look
+    at the mixture, ``spread`` at how far the stages are from it, ``high`` and ``low`` at its value.
+    """
+    if rule == "entropy":
+        sides = [mixture, 1 - mixture] if kind == "labels" else [mixture]
+        sure = [np.maximum(side, FLOOR) for side in sides]
+        return -sum(np.sum(side * np.log(side), axis=1) for side in sure)
+    if rule == "margin":
+        if kind == "labels":
+            return -np.abs(mixture - 0.5).mean(axis=1)
+        first_two = np.partition(mixture, -2, axis=1)[:, -2:] if mixture.shape[1] > 1 else mixture
+        return np.asarray(first_two[:, 0] - first_two[:, -1])
+    if rule == "spread":
+        return np.abs(predictions - mixture).mean(axis=(0, 2))
+    if rule in ("high", "low"):
+        return mixture.mean(axis=1) * (1 if rule == "high" else -1)
+    raise ValueError(f"no rule is called {rule!r}")

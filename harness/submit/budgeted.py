@@ -1,0 +1,295 @@
+"""A submission within a budget of seconds that count from the process's start.
+
+Two processes. ``promise`` imports nothing heavy: it writes the prior, starts the other one and ends
+it if it must. ``predict_within`` is the other one: it follows the plan and replaces the file.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.display import Display
+from harness.errors import WorkspaceError
+from harness.estimate import Estimate
+from harness.files import digest, file_digest
+from harness.submit.guard import KILLED, guard, remove_temporaries
+from harness.submit.prior import prior_submission
+from harness.workspace import Workspace
+from harness.workspace.ensemble import Ensemble
+from harness.workspace.submissions import Sidecar, read_sidecar, write_sidecar, write_submission
+
+if TYPE_CHECKING:  # the promising process does without what these import
+    from harness.predict.cost import CostSheet
+    from harness.predict.plan import Combine, Plan
+    from harness.submit.follow import Engine, Predictions
+    from harness.submit.rows import TestRows
+    from harness.submit.runner import Combine as Blend
+
+LAST_STEPS = (0.3, 0.01, 1.0)
+"""Seconds, share of the budget, most seconds: so long before the deadline the predicting process is
+ended. What follows (noting it, the ledger, leaving the interpreter) must be done in time on a busy
+machine, too."""
+LEAVE = 0.1
+"""Seconds that the predicting process keeps between its last write and that moment."""
+
+
+@dataclass(frozen=True)
+class Promised:
+    """What came of it: the file, its sidecar, whether it was made now, and how it ended."""
+
+    path: Path
+    sidecar: Sidecar
+    made: bool
+    ending: str | None
+    """Why it was cut short, as a sentence; None if the plan was completed."""
+
+
+def promise(
+    workspace: Workspace,
+    ensemble: Ensemble,
+    *,
+    name: str | None,
+    budget: float,
+    started: float,
+    clock: Callable[[], float],
+    command: Callable[[Path, str], Sequence[str]],
+) -> Promised:
+    """A complete, valid file before ``started + budget`` on ``clock``, as good as time allows.
+
+    ``command`` (the file, the digest of what it is made of) starts the predicting process. Exit
+    code 2 of it is raised as a WorkspaceError that leaves the file of priors.
+    """
+    competition = workspace.competition
+    nothing = read_plans(workspace, ensemble)[0]  # the cheapest plan: every row has the prior
+    least = float(nothing["costs"]["start"])
+    ids_file = competition.data.sample_submission or competition.data.test or ""
+    inputs = digest(
+        ensemble.digest,
+        f"{budget:g}",
+        *(file_digest(path) for path in (workspace.root / ids_file, plans_file(workspace))),
+    )
+    name = name or f"{ensemble.method}-{ensemble.digest[:8]}-{budget:g}s"
+    path = workspace.submissions / f"{name}.csv"
+    stored = read_sidecar(path) if path.exists() else None
+    same = stored is not None and stored.inputs == inputs
+    if stored is not None and same and stored.completed:
+        return Promised(path, stored, False, None)
+
+    text, rows = prior_submission(competition, workspace.root, ensemble.targets, ensemble.prior)
+    believed = _believed(nothing["score"], nothing["error"])
+    sidecar = _sidecar(ensemble, believed, rows, budget, inputs)
+    if not same:  # what an earlier, shorter run has written is better than the prior
+        write_submission(path, text, sidecar)
+    last = _last_steps(budget)
+    if clock() - started + least + last + LEAVE > budget:
+        code: int | None = None
+    else:
+        code = guard(command(path, inputs), until=started + budget - last)
+        remove_temporaries(path)
+    if code == 2:
+        raise WorkspaceError(path, "has only the prior in every row", "mend what is said above")
+    found = read_sidecar(path) or sidecar
+    sidecar = replace(found, seconds=round(clock() - started, 3), completed=code == 0)
+    write_sidecar(path, sidecar)
+    return Promised(path, sidecar, True, _ending(code, budget, least, sidecar))
+
+
+def predict_within(
+    workspace: Workspace,
+    ensemble: Ensemble,
+    plan: "Plan",
+    sheet: "CostSheet",
+    blend: "Blend",
+    combine: "Combine",
+    rows: "TestRows",
+    path: Path,
+    display: Display,
+    *,
+    inputs: str,
+    budget: float,
+    elapsed: Callable[[], float],
+) -> bool:
+    """Follow the plan until its end or the budget's; whether it was completed.
+
+    ``elapsed`` is the seconds since the promising process's start. ``blend`` is the ensemble's
+    own, for rows that get all of its members; ``combine`` the plan's, for all others.
+    """
+    import numpy as np
+
+    from harness.submit.follow import Progress, combined, follow
+    from harness.submit.rows import submission_text
+
+    members = [stage.member for stage in plan.stages]
+    believed = _believed(plan.score, plan.error)
+    loading = sum(stage.fixed_seconds for stage in plan.stages if stage.share)
+    predicting = plan.seconds - plan.costs.base - loading
+    predicted = {"start": plan.costs.start, "load": loading, "predict": predicting}
+    predicted = {k: round(s, 3) for k, s in {**predicted, "write": plan.costs.write}.items()}
+    given = _given(workspace, ensemble, plan, rows.ids)
+
+    def write(progress: Progress) -> None:
+        predictions = combined(plan, progress, combine)
+        cube = np.full((len(ensemble.members), *predictions.shape), np.nan, np.float32)
+        for stage, member in enumerate(members):
+            cube[ensemble.members.index(member)] = progress.predictions[stage]
+        for stages, some in progress.groups:
+            if {members[stage] for stage in stages} >= set(ensemble.used):
+                predictions[some] = blend(cube[:, some], rows.metadata_of(some))
+        text = submission_text(workspace, path, rows, ensemble.targets, predictions)
+        write_submission(path, text, describe(progress))
+
+    def describe(progress: Progress) -> Sidecar:
+        sets = [tuple(members[stage] for stage in stages) for stages, _ in progress.groups]
+        place = np.zeros(len(rows.ids), dtype=int)
+        for number, (_, some) in enumerate(progress.groups):
+            place[some] = number
+        return replace(
+            _sidecar(ensemble, believed, len(rows.ids), budget, inputs),
+            members=tuple(dict.fromkeys(member for one in sets for member in one)),
+            prior_rows=tuple(str(rows.ids[row]) for row in sorted(progress.unreadable)),
+            seconds=round(elapsed(), 3),
+            completed=progress.completed,
+            member_sets=tuple(sets),
+            row_sets=tuple(place.tolist()),
+            spent={kind: round(seconds, 3) for kind, seconds in progress.spent.items()},
+            predicted=predicted,
+        )
+
+    with display.progress("predicting", len(rows.paths)) as advance:
+        progress = follow(
+            plan,
+            rows.paths,
+            partial(_load, workspace, ensemble, plan, sheet),
+            given,
+            combine,
+            write,
+            deadline=budget - _last_steps(budget) - LEAVE,
+            clock=elapsed,
+            warn=lambda message: display.say(f"warning: {message}"),
+            advance=advance,
+        )
+    for row, error in progress.unreadable.items():
+        display.say(f"warning: {rows.ids[row]} gets the prior: {error}")
+    return progress.completed and not progress.unreadable
+
+
+def plans_file(workspace: Workspace) -> Path:
+    """Where the plans for every budget are kept."""
+    return workspace.models / "ensemble" / "plans.json"
+
+
+def costs_file(workspace: Workspace) -> Path:
+    """Where the measured seconds are kept."""
+    return workspace.models / "ensemble" / "costs.json"
+
+
+def read_plans(workspace: Workspace, ensemble: Ensemble) -> list[dict[str, Any]]:
+    """The stored plans as plain records; a WorkspaceError if they are of another ensemble."""
+    path, fix = plans_file(workspace), "run `python -m harness cost`"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        plans: list[dict[str, Any]] = record["plans"]
+        if record["ensemble"] != ensemble.digest:
+            raise WorkspaceError(path, "was made for another ensemble", fix)
+        return plans
+    except FileNotFoundError:
+        raise WorkspaceError(path, "there are no plans yet", fix) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(path, f"is damaged ({error})", fix) from error
+
+
+def _load(
+    workspace: Workspace, ensemble: Ensemble, plan: "Plan", sheet: "CostSheet", stage: int
+) -> "Engine":
+    from harness.predict.engines import ENGINES, load_engine, open_run
+
+    wanted = plan.stages[stage]
+    (found,) = [
+        one
+        for one in sheet.members
+        if (one.member, one.cost.engine) == (wanted.member, wanted.engine)
+    ]
+    run = open_run(workspace.models / wanted.member)
+    weights = ensemble.weights[ensemble.members.index(wanted.member)]
+    return load_engine(
+        ENGINES[wanted.engine],
+        run,
+        weights[: wanted.folds],
+        workspace.models / "ensemble" / "engines",
+        batch=found.cost.batch,
+    )
+
+
+def _given(
+    workspace: Workspace, ensemble: Ensemble, plan: "Plan", ids: Any
+) -> Mapping[int, "Predictions"]:
+    """The predictions of stages that another tool has made."""
+    from harness.workspace.oof import given_file, read_predictions
+
+    files = {
+        stage: given_file(workspace.oof, one.member, "test")
+        for stage, one in enumerate(plan.stages)
+    }
+    return {
+        stage: read_predictions(file, ids, ensemble.targets, workspace.competition.task)
+        for stage, file in files.items()
+        if file.exists()
+    }
+
+
+def _last_steps(budget: float) -> float:
+    least, share, most = LAST_STEPS
+    return min(most, least + share * budget)
+
+
+def _believed(score: float, error: float) -> Estimate:
+    return Estimate(score, score - 1.96 * error, score + 1.96 * error)
+
+
+def _sidecar(
+    ensemble: Ensemble, believed: Estimate, rows: int, budget: float, inputs: str
+) -> Sidecar:
+    """Of a file that has the prior in every row."""
+    expected = believed.for_new_rows(ensemble.rows, rows)
+    return Sidecar(
+        ensemble=ensemble.digest,
+        method="plan",
+        metric=ensemble.metric,
+        nested=believed.value,
+        low=believed.low,
+        high=believed.high,
+        expected_low=expected.low,
+        expected_high=expected.high,
+        members=(),
+        folds=ensemble.folds,
+        rows=rows,
+        prior_rows=(),
+        seconds=0.0,
+        budget_seconds=budget,
+        inputs=inputs,
+        completed=False,
+        member_sets=((),),
+        row_sets=(0,) * rows,
+    )
+
+
+def _ending(code: int | None, budget: float, least: float, sidecar: Sidecar) -> str | None:
+    if code == 0:
+        return None
+    if code is None:
+        return (
+            f"{budget:g} s is less than the {least:.1f} s that starting takes: "
+            "every row has the prior"
+        )
+    reached = sum(1 for one in sidecar.row_sets if sidecar.member_sets[one])
+    got = f"{reached} of {sidecar.rows} rows were predicted, the others have the prior"
+    if reached == sidecar.rows:
+        got = "every row was predicted, some by fewer members than planned"
+    if code == KILLED:
+        return f"the time was up: {got}"
+    if code == 3:
+        return f"the plan was cut short: {got}"
+    return f"the predicting process died (exit code {code}): {got}"

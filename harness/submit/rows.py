@@ -1,0 +1,61 @@
+"""The rows to predict, and their predictions as the text of a checked submission."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.images import find_images
+from harness.data.metadata import encode
+from harness.data.table import Sample, read_metadata, read_sample, read_test_ids
+from harness.submit.table import check_submission, make_submission
+from harness.workspace import Workspace
+from harness.workspace.ensemble import Ensemble
+
+
+@dataclass(frozen=True)
+class TestRows:
+    """``ids`` (rows,), the ``paths`` of their images, ``metadata`` (rows, columns) if used."""
+
+    __test__ = False  # no test case, whatever its name makes pytest think
+
+    ids: NDArray[np.object_]
+    paths: list[Path]
+    sample: Sample | None
+    metadata: NDArray[np.float32] | None
+
+    def metadata_of(self, rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
+        """The metadata of these rows, if there is any."""
+        return None if self.metadata is None else self.metadata[rows]
+
+
+def read_test_rows(workspace: Workspace, ensemble: Ensemble) -> TestRows:
+    """What is to be predicted; images may be missing, but not all of them."""
+    competition, root = workspace.competition, workspace.root
+    ids = read_test_ids(competition, root)
+    names = [column.name for column in ensemble.metadata]
+    texts = read_metadata(competition, root, ids, names, test=True)
+    return TestRows(
+        ids,
+        find_images(competition, root, ids, tolerate_missing=True),
+        read_sample(competition, root),
+        encode(ensemble.metadata, texts),
+    )
+
+
+def submission_text(
+    workspace: Workspace,
+    path: Path,
+    rows: TestRows,
+    targets: tuple[str, ...],
+    predictions: NDArray[Any],
+) -> str:
+    """The CSV for predictions (rows, targets); a DataError if a grader would refuse it."""
+    competition, sample = workspace.competition, rows.sample
+    frame = make_submission(competition, sample, rows.ids, targets, predictions)
+    id_column = sample.id_column if sample else competition.data.id
+    columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
+    check_submission(path, frame, competition, id_column, columns, rows.ids)
+    return str(frame.to_csv(index=False, lineterminator="\n"))
