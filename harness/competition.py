@@ -142,10 +142,21 @@ class StackSection(Section):
 
 
 class BudgetSection(Section):
-    """[budget]: the promise about the whole submit process."""
+    """[budget]: the promise about the whole submit process.
+
+    ``efficiency`` is a formula of score, seconds, base (the prior's score) and best that the plan
+    makes as small as it can, within ``seconds``; without it the best score is wanted.
+    """
 
     seconds: float | None = Field(default=None, gt=0)
     test_rows: int | None = Field(default=None, ge=1)
+    efficiency: str | None = None
+
+    @model_validator(mode="after")
+    def _limited(self) -> "BudgetSection":
+        if self.efficiency is not None and self.seconds is None:
+            raise ValueError("'efficiency' needs 'seconds', the limit that holds all the same")
+        return self
 
 
 class Competition(Section):

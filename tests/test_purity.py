@@ -16,6 +16,11 @@ PURE = [
     "harness.stack.fold_models",
     "harness.stack.honest",
     "harness.stack.methods",
+    "harness.stack.select",
+    "harness.stack.frontier",
+    "harness.stack.efficiency",
+    "harness.predict.plan",
+    "harness.submit.plan",
     "harness.train.soup",
     "harness.workspace.ensemble",
 ]

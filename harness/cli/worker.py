@@ -12,6 +12,7 @@ from harness.predict.cost import read_costs
 from harness.predict.machine import fingerprint, probe
 from harness.predict.plan import plan_from_json
 from harness.stack.blend import blend_from_json
+from harness.stack.efficiency import most_efficient
 from harness.stack.select import choose, combiner
 from harness.submit.budgeted import costs_file, predict_within, read_plans
 from harness.submit.guard import die_with_parent
@@ -39,11 +40,16 @@ def main(arguments: Sequence[str]) -> int:
     sheet = read_costs(costs_file(workspace))
     plans = [plan_from_json(record) for record in read_plans(workspace, ensemble)]
     slowdown = 1.0 if sheet.machine == fingerprint() else probe() / sheet.probe
-    plan = choose(plans, float(budget), len(rows.ids), slowdown)
+    here = [plan.on(len(rows.ids), slowdown) for plan in plans]
+    if formula := workspace.competition.budget.efficiency:
+        fitting = [plan for plan in here if plan.seconds <= float(budget)] or here[:1]
+        plan = most_efficient(fitting, formula)
+    else:
+        plan = choose(here, float(budget), len(rows.ids))
     completed = predict_within(
         workspace,
         ensemble,
-        plan.on(len(rows.ids), slowdown),
+        plan,
         sheet,
         blend_from_json(ensemble.blend).apply,
         combiner(plan),

@@ -67,10 +67,11 @@ def decode(path: Path, sizes: Sequence[int]) -> list[Pixels]:
         with Image.open(path) as opened:
             if opened.width * opened.height > (Image.MAX_IMAGE_PIXELS or 0):
                 raise Image.DecompressionBombError(f"{opened.width} × {opened.height} pixels")
-            if opened.format == "JPEG":  # decode no more of a large JPEG than is needed
-                opened.draft("RGB", (max(sizes), max(sizes)))
-            image = _rgb(ImageOps.exif_transpose(opened))
-        return [np.asarray(_square(image, size)) for size in sizes]
+            image = ImageOps.exif_transpose(opened)
+            if image.mode != "L":
+                image = _rgb(image)
+        # grey pictures are resized before they get three channels: the same in less time
+        return [np.asarray(_rgb(_square(image, size))) for size in sizes]
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = str(error).replace(repr(str(path)), "").strip()
         raise DataError(
@@ -119,33 +120,8 @@ def cached_images(
     return ImageCache(np.load(array_file, mmap_mode="r"), content)
 
 
-def stream_images(
-    paths: Sequence[Path], sizes: Sequence[int], batch: int
-) -> Iterator[tuple[slice, dict[int, Pixels], list[DataError | None]]]:
-    """One pass over the images, in order, in batches, each image read and decoded once.
-
-    Yields (rows, {size: pixels (rows, size, size, 3)}, error of each row or None). A row that
-    cannot be decoded is black and has its error. Decoding runs ahead by a few batches, so memory
-    does not grow with the number of images.
-    """
-    blank = [np.zeros((size, size, 3), np.uint8) for size in sizes]
-    decoded = _map(_decode_or_error, paths, tuple(sizes), ahead=4 * batch)
-    for start in range(0, len(paths), batch):
-        rows = list(islice(decoded, batch))
-        pictures = [pictures if error is None else blank for pictures, error in rows]
-        stacked = {size: np.stack([p[i] for p in pictures]) for i, size in enumerate(sizes)}
-        yield slice(start, start + len(rows)), stacked, [error for _, error in rows]
-
-
 def _decode_and_digest(path: Path, sizes: Sequence[int]) -> tuple[list[Pixels], str]:
     return decode(path, sizes), file_digest(path)
-
-
-def _decode_or_error(path: Path, sizes: Sequence[int]) -> tuple[list[Pixels], DataError | None]:
-    try:
-        return decode(path, sizes), None
-    except DataError as error:
-        return [], error
 
 
 def _map(

@@ -83,7 +83,8 @@ class Plan:
     which other sets of stages are served. ``prior`` (targets,) stands for an image that no stage
     reached. ``seconds`` are predicted for ``rows`` images and the whole process. ``score`` is in
     the metric's own direction, ``error`` its standard error; blends and ranking rules were fitted
-    without the rows that were scored.
+    without the rows that were scored. ``prefix_scores`` (stages + 1,) are the nested scores if all
+    images got the prior, the first stage, the first two, and so on.
     """
 
     kind: Kind
@@ -97,6 +98,7 @@ class Plan:
     seconds: float
     score: float
     error: float
+    prefix_scores: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         shares = [stage.share for stage in self.stages]
@@ -153,6 +155,21 @@ class Plan:
         seconds = predicted_seconds(stages, costs, rows)
         return replace(self, stages=stages, costs=costs, rows=rows, seconds=seconds)
 
+    def score_of(self, reached: Mapping[tuple[int, ...], int]) -> float:
+        """What to believe where the plan was cut short: ``reached`` images by the stages they have.
+
+        The mean of their prefixes' scores, which knows nothing of whom it was more urgent for; for
+        other sets that of their longest prefix.
+        """
+        total = sum(reached.values())
+        if not self.prefix_scores or not total:
+            return self.score
+        scores = 0.0
+        for stages, count in reached.items():
+            prefix = next((k for k, stage in enumerate(stages) if k != stage), len(stages))
+            scores += count * self.prefix_scores[prefix]
+        return scores / total
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which ``plan_from_json`` makes the same plan."""
         record: dict[str, Any] = asdict(self)
@@ -180,6 +197,7 @@ def plan_from_json(record: Mapping[str, Any]) -> Plan:
             seconds=float(record["seconds"]),
             score=float(record["score"]),
             error=float(record["error"]),
+            prefix_scores=tuple(float(score) for score in record["prefix_scores"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         found = f"cannot be read ({type(error).__name__}: {error})"

@@ -181,6 +181,12 @@ class Selection:
             seconds=cascade.seconds,
             score=float(score),
             error=float(np.std(samples[:, 0])),
+            prefix_scores=tuple(
+                self.problem.metric.score(
+                    self.problem.truth, self.nested.predictions(cascade.order[:k])
+                )
+                for k in range(len(stages) + 1)
+            ),
         )
 
     def _blends(self, order: tuple[int, ...]) -> tuple[dict[str, Any], ...]:

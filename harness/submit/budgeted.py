@@ -123,7 +123,6 @@ def predict_within(
     from harness.submit.rows import submission_text
 
     members = [stage.member for stage in plan.stages]
-    believed = _believed(plan.score, plan.error)
     loading = sum(stage.fixed_seconds for stage in plan.stages if stage.share)
     predicting = plan.seconds - plan.costs.base - loading
     predicted = {"start": plan.costs.start, "load": loading, "predict": predicting}
@@ -146,8 +145,11 @@ def predict_within(
         place = np.zeros(len(rows.ids), dtype=int)
         for number, (_, some) in enumerate(progress.groups):
             place[some] = number
+        score = plan.score
+        if not progress.completed:
+            score = plan.score_of({stages: len(some) for stages, some in progress.groups})
         return replace(
-            _sidecar(ensemble, believed, len(rows.ids), budget, inputs),
+            _sidecar(ensemble, _believed(score, plan.error), len(rows.ids), budget, inputs),
             members=tuple(dict.fromkeys(member for one in sets for member in one)),
             prior_rows=tuple(str(rows.ids[row]) for row in sorted(progress.unreadable)),
             seconds=round(elapsed(), 3),

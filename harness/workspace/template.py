@@ -55,7 +55,9 @@ methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgb
 # metadata = ["age"]         # columns of the train and test tables for the meta-learners
 
 # [budget]
-# seconds = 60               # the whole submit process
+# seconds = 60               # the whole submit process, from its start to the file
+# test_rows = 15000          # if the hidden test set is larger than the visible one
+# efficiency = "score/(base-best) + seconds/32400"   # a prize for speed: made small
 """
 
 

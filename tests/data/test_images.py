@@ -1,4 +1,4 @@
-"""Decoding, the cache, the stream."""
+"""Decoding and the cache."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from PIL import Image
 from tiny import TOML, picture
 
 from harness.competition import load_competition
-from harness.data.images import cached_images, decode, find_images, stream_images
+from harness.data.images import cached_images, decode, find_images
 from harness.errors import DataError
 
 
@@ -90,21 +90,6 @@ def test_a_corrupt_image_leaves_no_cache(tmp_path: Path, files: list[Path]) -> N
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_the_stream_covers_every_row_in_order_and_marks_bad_ones(files: list[Path]) -> None:
-    files[4].write_bytes(b"")
-    seen: list[int] = []
-    for rows, pixels, errors in stream_images(files, [16, 24], batch=3):
-        for offset, row in enumerate(range(rows.start, rows.stop)):
-            seen.append(row)
-            if row == 4:
-                assert "4.png" in str(errors[offset])
-            else:
-                assert errors[offset] is None
-                for size in (16, 24):
-                    assert (pixels[size][offset] == decode(files[row], [size])[0]).all()
-    assert seen == list(range(7))
-
-
 @pytest.mark.parametrize("id_", ["../x", "/etc/passwd", "a/../../x", "..", "a\0b"])
 def test_ids_stay_inside_the_folder(tmp_path: Path, id_: str) -> None:
     competition = _competition(tmp_path)
@@ -124,3 +109,21 @@ def _competition(folder: Path):  # type: ignore[no-untyped-def]
     (folder / "data/images").mkdir(parents=True)
     (folder / "competition.toml").write_text(TOML, encoding="utf-8")
     return load_competition(folder / "competition.toml")
+
+
+def test_pixels_do_not_depend_on_the_other_sizes(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (400, 600, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "x.jpg")
+    (alone,) = decode(tmp_path / "x.jpg", [32])
+    together, _ = decode(tmp_path / "x.jpg", [32, 300])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_grey_pictures_have_the_pixels_of_their_coloured_copies(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (90, 70)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "grey.png")
+    Image.fromarray(noise).convert("RGB").save(tmp_path / "rgb.png")
+    for grey, coloured in zip(
+        decode(tmp_path / "grey.png", [32, 90]), decode(tmp_path / "rgb.png", [32, 90]), strict=True
+    ):
+        np.testing.assert_array_equal(grey, coloured)

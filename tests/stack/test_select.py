@@ -265,6 +265,17 @@ def test_every_kind_of_metric_gets_a_frontier(metric: str) -> None:
     assert selection.problem.metric.better(plan.score, selection.plan(0.0).score)
 
 
+def test_a_plan_cut_short_is_believed_no_more_than_what_was_reached() -> None:
+    plan = select(rows=200, members=4).plan_for_all(range(4))
+    prior, first, *_, last = plan.prefix_scores
+    assert len(plan.prefix_scores) == len(plan.stages) + 1
+    assert last < first < prior  # log loss
+    assert plan.score_of({(): 7}) == prior
+    assert plan.score_of({(): 30, (0,): 10}) == pytest.approx((3 * prior + first) / 4)
+    assert plan.score_of({(0, 2): 5}) == first  # no prefix: what its longest prefix is known for
+    assert plan.score_of({(0, 1, 2, 3): 9}) == last
+
+
 def test_a_plan_survives_json() -> None:
     plan = select(rows=120, members=3, learn=True).plan(np.inf)
     assert plan_from_json(json.loads(json.dumps(plan.to_json()))) == plan

@@ -1,0 +1,184 @@
+"""Budgeted submissions as users run them: real processes, real clocks, real kills."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny import CLASSES, edit, make_workspace, write_table
+
+from harness.cli import main
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose costs are measured."""
+    folder = make_workspace(tmp_path_factory.mktemp("budget") / "workspace")
+    for verb in (["fold"], ["train"], ["stack"], ["cost", "--quick"]):
+        assert main([*verb, "-C", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def copy(planned: Path, tmp_path: Path) -> Path:
+    """A copy of it to spoil."""
+    return Path(shutil.copytree(planned, tmp_path / "copy"))
+
+
+def submission(folder: Path, name: str) -> tuple[list[dict[str, str]], dict[str, object]]:
+    """(rows, sidecar) of a submission that a grader would take."""
+    with (folder / "submissions" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["id", *CLASSES]
+    assert [row["id"] for row in rows] == [f"{i:03d}" for i in range(30, 39)]
+    for row in rows:
+        assert abs(sum(float(row[label]) for label in CLASSES) - 1) < 1e-6
+    sidecar = (folder / "submissions" / f"{name}.json").read_text(encoding="utf-8")
+    return rows, json.loads(sidecar)
+
+
+def is_prior(row: dict[str, str]) -> bool:
+    return {row[label] for label in CLASSES} == {"0.333333333"}
+
+
+def test_time_enough_completes_the_plan_and_is_left_alone_afterwards(
+    planned: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["submit", "--budget", "5m", "--name", "long", "-C", str(planned)]
+    assert main(command) == 0
+    rows, sidecar = submission(planned, "long")
+    assert sidecar["completed"] is True
+    assert not any(is_prior(row) for row in rows)
+    sets = sidecar["member_sets"]
+    assert all(sets[number] for number in sidecar["row_sets"])  # type: ignore[index,attr-defined]
+    assert set(sidecar["spent"]) == {"start", "load", "predict", "write"}  # type: ignore[call-overload]
+    before = (planned / "submissions" / "long.csv").stat()
+    capfd.readouterr()
+    assert main(command) == 0
+    assert "unchanged:" in capfd.readouterr().out
+    assert (planned / "submissions" / "long.csv").stat().st_mtime_ns == before.st_mtime_ns
+    assert main(["grade", str(planned / "submissions/long.csv"), "-C", str(planned)]) == 0
+
+
+def test_a_budget_that_nothing_fits_into_leaves_the_prior(
+    planned: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["submit", "--budget", "0.5", "--name", "short", "-C", str(planned)]) == 3
+    rows, sidecar = submission(planned, "short")
+    assert all(is_prior(row) for row in rows)
+    assert sidecar["completed"] is False
+    said = capfd.readouterr()
+    assert "every row has the prior" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_hang_is_ended_in_time(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    image = copy / "data/images/033.png"
+    image.unlink()
+    os.mkfifo(image)  # to open it waits for a writer who never comes
+    assert main(["submit", "--budget", "12", "--name", "hung", "-C", str(copy)]) == 3
+    _, sidecar = submission(copy, "hung")
+    assert sidecar["completed"] is False
+    assert float(sidecar["seconds"]) < 12  # type: ignore[arg-type]
+    assert "the time was up" in capfd.readouterr().out
+
+
+def test_kill_9_leaves_a_whole_file(copy: Path) -> None:
+    path = copy / "submissions/killed.csv"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "submit", "--budget", "5m", "--name", "killed"],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    while not path.exists():
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    submission_rows = list(csv.DictReader(path.open(encoding="utf-8", newline="")))
+    assert len(submission_rows) == 9
+    assert not list(path.parent.glob("*.tmp"))
+
+
+def test_unreadable_images_get_the_prior_and_are_told(
+    copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "data/images/034.png").write_bytes(b"\x89PNG no more")
+    (copy / "data/images/035.png").unlink()
+    assert main(["submit", "--budget", "5m", "--name", "holes", "-C", str(copy)]) == 3
+    rows, sidecar = submission(copy, "holes")
+    assert [row["id"] for row in rows if is_prior(row)] == ["034", "035"]
+    assert sidecar["prior_rows"] == ["034", "035"]
+    assert "034 gets the prior" in capfd.readouterr().out
+
+
+def test_a_test_set_that_grew_is_predicted_whole(copy: Path) -> None:
+    ids = [f"{i:03d}" for i in range(30, 39)]
+    extra = [f"x{i}" for i in range(60)]
+    for i, id_ in enumerate(extra):
+        shutil.copy(copy / f"data/images/{ids[i % 9]}.png", copy / f"data/images/{id_}.png")
+    write_table(copy / "data/test.csv", ["id"], [[id_] for id_ in ids + extra])
+    third = round(1 / 3, 9)
+    write_table(
+        copy / "data/sample_submission.csv",
+        ["id", *CLASSES],
+        [[id_, third, third, third] for id_ in ids + extra],
+    )
+    assert main(["submit", "--budget", "5m", "--name", "grown", "-C", str(copy)]) == 0
+    with (copy / "submissions/grown.csv").open(encoding="utf-8", newline="") as file:
+        assert sum(1 for _ in csv.DictReader(file)) == 69
+
+
+def test_a_rehearsal_repeats_the_images(planned: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["rehearse", "--rows", "40", "--budget", "5m", "--memory", "64G", "-C", str(planned)]
+    assert main(command) == 0
+    said = capfd.readouterr().out
+    assert "rehearsal of 40 rows" in said
+    assert said.rstrip().endswith("PASS")
+    assert not (planned / ".cache/rehearsal").exists()
+
+
+def test_a_rehearsal_without_the_memory_fails(
+    planned: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["rehearse", "--budget", "5m", "--memory", "1M", "-C", str(planned)]
+    assert main(command) == 2
+    assert "FAIL: memory" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["submit", "--budget", "soon"], "is no span of time"),
+        (["cost", "--engine", "torch-fp23"], "did you mean 'torch-fp32'"),
+        (["rehearse", "--budget", "9s", "--memory", "much"], "is no size of memory"),
+        (["rehearse"], "knows no budget"),
+    ],
+)
+def test_mistakes_are_told(
+    planned: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], found: str
+) -> None:
+    assert main([*arguments, "-C", str(planned)]) == 2
+    assert found in capfd.readouterr().err
+
+
+def test_plans_of_another_ensemble_are_refused(
+    copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    edit(copy / "competition.toml", '"mean", "weighted"', '"mean", "vote"')
+    assert main(["stack", "-C", str(copy)]) == 0
+    assert main(["submit", "--budget", "5m", "-C", str(copy)]) == 2
+    assert "run `python -m harness cost`" in capfd.readouterr().err
+
+
+def test_without_costs_there_is_no_budget(
+    workspace: Path, harness: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert harness("fold") == harness("train", "--only", "probe") == harness("stack") == 0
+    assert harness("submit", "--budget", "9") == 2
+    assert "run `python -m harness cost`" in capfd.readouterr().err
