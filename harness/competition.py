@@ -145,12 +145,14 @@ class BudgetSection(Section):
     """[budget]: the promise about the whole submit process.
 
     ``efficiency`` is a formula of score, seconds, base (the prior's score) and best that the plan
-    makes as small as it can, within ``seconds``; without it the best score is wanted.
+    makes as small as it can, within ``seconds``; without it the best score is wanted. Up to
+    ``views`` test-time views may be averaged: 2 adds the mirrored picture, 8 all turns.
     """
 
     seconds: float | None = Field(default=None, gt=0)
     test_rows: int | None = Field(default=None, ge=1)
     efficiency: str | None = None
+    views: Literal[1, 2, 4, 8] = 1
 
     @model_validator(mode="after")
     def _limited(self) -> "BudgetSection":

@@ -36,7 +36,8 @@ def measure_and_plan(
         return *stored, False
     rows = read_test_rows(workspace, ensemble)
     training, problem = read_problem(workspace)
-    sheet = measure_costs(
+    budget = workspace.competition.budget
+    sheet, in_views = measure_costs(
         workspace,
         ensemble,
         problem,
@@ -46,12 +47,11 @@ def measure_and_plan(
         starts=_starts(workspace),
         write=_seconds_to_write(workspace, ensemble, rows),
         write_rows=len(rows.ids),
+        views=1 if quick else budget.views,
     )
     if not sheet.members and any(ensemble.weights):
         raise WorkspaceError("cost", f"no engine works: {'; '.join(sheet.notes)}", "mend one")
-    plans = make_plans(
-        ensemble, problem, sheet, workspace.competition.budget.test_rows or len(rows.ids)
-    )
+    plans = make_plans(ensemble, problem, sheet, in_views, budget.test_rows or len(rows.ids))
     write_costs(costs_file(workspace), sheet)
     write_plans(plans_file(workspace), ensemble, plans)
     return sheet, plans, True

@@ -1,6 +1,6 @@
 """What an engine costs on this machine, and what it answers, measured in a fresh process.
 
-    python -m harness.predict.measure FOLDER CACHE ENGINE PIXELS FOLDS OUT
+    python -m harness.predict.measure FOLDER CACHE ENGINE PIXELS FOLDS VIEWS OUT
 
 is that process: a crash in native code, or a hang, ends it and not the caller.
 """
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from harness.data.images import Pixels
 from harness.predict.engines import ENGINES, Kind, Run, load_engine, open_run
 from harness.predict.engines.kinds import Runtime
+from harness.predict.views import VIEWS, predict_views
 from harness.workspace.runs import fold_file
 
 BATCHES = (4, 16)
@@ -116,11 +117,18 @@ def measure(
 
 
 def predict_oof(
-    kind: Kind, run: Run, cache: Path, pixels: Pixels, folds: NDArray[np.intp], *, batch: int
+    kind: Kind,
+    run: Run,
+    cache: Path,
+    pixels: Pixels,
+    folds: NDArray[np.intp],
+    *,
+    batch: int,
+    views: int = 1,
 ) -> NDArray[np.float32]:
     """Each row's probabilities (rows, targets) from the fold model whose number ``folds`` gives.
 
-    Rows with −1 stay NaN.
+    The mean over the first ``views`` of harness.predict.views. Rows with −1 stay NaN.
     """
     predictions = np.full((len(pixels), run.targets), np.nan, np.float32)
     for fold in np.unique(folds[folds >= 0]):
@@ -129,7 +137,7 @@ def predict_oof(
         rows = np.flatnonzero(folds == fold)
         for start in range(0, len(rows), engine.chunk):
             some = rows[start : start + engine.chunk]
-            predictions[some] = engine.predict(pixels[some])
+            predictions[some] = predict_views(engine, pixels[some], list(VIEWS)[:views])
     return predictions
 
 
@@ -140,19 +148,21 @@ def assess(
     pixels: Path,
     folds: NDArray[np.intp],
     *,
+    views: int = 1,
     timeout: float = 600,
 ) -> Assessment | str:
     """Measure an engine for the run in ``folder``, in a fresh process.
 
     ``pixels``: a .npy file of images (rows, size, size, 3); ``folds`` (rows,): the number of the
     fold model that may predict the row, −1 where it is not needed. The cost is that of one fold
-    model. Returns why, as a phrase, where the engine fails.
+    model in one view, the predictions are the mean over ``views``. Returns why, as a phrase, where
+    the engine fails.
     """
     with TemporaryDirectory() as scratch:
         given, out = Path(scratch) / "folds.npy", Path(scratch) / "predictions.npy"
         np.save(given, folds)
         command = [sys.executable, "-m", __name__]
-        command += [str(path) for path in (folder, cache, kind.name, pixels, given, out)]
+        command += [str(part) for part in (folder, cache, kind.name, pixels, given, views, out)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -164,13 +174,17 @@ def assess(
         return Assessment(cost, np.load(out))
 
 
-def _main(folder: str, cache: str, engine: str, pixels: str, folds: str, out: str) -> None:
+def _main(
+    folder: str, cache: str, engine: str, pixels: str, folds: str, views: str, out: str
+) -> None:
     kind, run = ENGINES[engine], open_run(Path(folder))
     images, numbers = np.load(pixels, mmap_mode="r"), np.load(folds)
     some = np.ascontiguousarray(images[np.flatnonzero(numbers >= 0)[:256]])
     weights = [fold_file(run.folder, int(numbers.max())).name]
     cost = measure(kind, run, weights, Path(cache), some)
-    predictions = predict_oof(kind, run, Path(cache), images, numbers, batch=cost.batch)
+    predictions = predict_oof(
+        kind, run, Path(cache), images, numbers, batch=cost.batch, views=int(views)
+    )
     np.save(out, predictions)
     print(json.dumps(asdict(cost)))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.images import cached_images, find_images
+from harness.data.images import Pixels, cached_images, find_images
 from harness.display import Display
 from harness.files import write_text
 from harness.predict.cost import (
@@ -18,7 +18,7 @@ from harness.predict.cost import (
     measure_starts,
     pixels_file,
 )
-from harness.predict.engines import ENGINES, Kind, convert, open_run, why_missing
+from harness.predict.engines import ENGINES, REFERENCE, Kind, convert, open_run, why_missing
 from harness.predict.guard import agreement
 from harness.predict.machine import fingerprint, probe
 from harness.predict.measure import assess
@@ -28,6 +28,9 @@ from harness.stack.select import Option, Selection
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.training import TrainingRows
+
+Views = dict[tuple[str, int], NDArray[np.float32]]
+"""(member, views) → out-of-fold predictions (rows, targets)."""
 
 ROWS_TIMED = 64
 """Images that each engine is timed on."""
@@ -46,14 +49,18 @@ def measure_costs(
     starts: Sequence[Sequence[str]],
     write: float,
     write_rows: int,
-) -> CostSheet:
+    views: int,
+) -> tuple[CostSheet, Views]:
     """Time the engines ``kinds`` for every member, and keep the fastest that answers the same.
+
+    With it come the out-of-fold predictions of every member in 2, 4, … up to ``views`` views.
 
     ``starts`` are the commands whose seconds are a budgeted submission's start; ``write`` is what
     combining and writing took for ``write_rows``.
     """
     members: list[MemberCost] = []
     notes: list[str] = []
+    in_views: Views = {}
     paths = find_images(workspace.competition, workspace.root, training.ids)
     for name, weights in zip(ensemble.members, ensemble.weights, strict=True):
         if weights:
@@ -62,8 +69,10 @@ def measure_costs(
             )
             members += found
             notes += said
+            for member in found:
+                in_views |= _in_views(workspace, member, training, paths, display, views)
     read, decode = measure_decoding(paths, [member.size for member in members] or [32])
-    return CostSheet(
+    sheet = CostSheet(
         ensemble=ensemble.digest,
         machine=fingerprint(),
         probe=probe(),
@@ -75,9 +84,12 @@ def measure_costs(
         members=tuple(members),
         notes=tuple(notes),
     )
+    return sheet, in_views
 
 
-def make_plans(ensemble: Ensemble, problem: Problem, sheet: CostSheet, rows: int) -> list[Plan]:
+def make_plans(
+    ensemble: Ensemble, problem: Problem, sheet: CostSheet, in_views: Views, rows: int
+) -> list[Plan]:
     """Plans for every budget, cheapest first by predicted seconds for ``rows`` test images.
 
     One frontier for each number of fold models kept: out of fold they score the same, since every
@@ -87,7 +99,7 @@ def make_plans(ensemble: Ensemble, problem: Problem, sheet: CostSheet, rows: int
     counts = sorted({1, (most + 1) // 2, most})
     plans: list[Plan] = []
     for count in counts:
-        options, predictions = _options(ensemble, problem, sheet, count)
+        options, predictions = _options(ensemble, problem, sheet, in_views, count)
         selection = Selection(
             Problem(
                 names=tuple(option.name for option in options),
@@ -128,10 +140,7 @@ def _measure_member(
     """(the member's fastest engine that answers the same, and what is worth telling)."""
     run = open_run(workspace.models / name)
     folder = workspace.models / "ensemble" / "engines"
-    with display.progress(f"reading at {run.model.image_size} px", len(paths)) as advance:
-        pixels = cached_images(
-            paths, run.model.image_size, workspace.cache / "images", lambda done: advance(done, "")
-        ).pixels
+    pixels = _pixels(workspace, run.model.image_size, paths, display)
     fold_of = training.assignment[:, 0].astype(np.intp)
     timed, held = _some(fold_of, ROWS_TIMED, fold=0), _some(fold_of, ROWS_HELD)
     notes: list[str] = []
@@ -152,7 +161,13 @@ def _measure_member(
                 MemberCost(name, run.model.image_size, run.shares_backbone, weights, assessed.cost)
             )
     found.sort(key=lambda one: one.cost.image_seconds)
-    stored = problem.predictions[problem.names.index(name)]
+    seen = held[training.rows_in_folds] >= 0
+    stored = problem.predictions[problem.names.index(name)][seen]
+    if training.assignment.shape[1] > 1 and len(found) > 1:
+        # stored are means over the repeats, an engine is held against one of them
+        assessed = assess(REFERENCE, run.folder, folder, pixels_file(pixels), held)
+        if not isinstance(assessed, str):
+            stored = assessed.predictions[held >= 0]
     for one in found:
         kind = ENGINES[one.cost.engine]
         if len(found) == 1:
@@ -161,11 +176,10 @@ def _measure_member(
         if isinstance(assessed, str):
             notes.append(f"{name}: {kind.name} is left out: it {assessed}")
             continue
-        seen = held[training.rows_in_folds] >= 0
         same = agreement(
             problem.metric,
             problem.truth[seen],
-            stored[seen],
+            stored,
             assessed.predictions[held >= 0],
             None if problem.groups is None else problem.groups[seen],
         )
@@ -179,6 +193,40 @@ def _measure_member(
     return [], notes
 
 
+def _in_views(
+    workspace: Workspace,
+    member: MemberCost,
+    training: TrainingRows,
+    paths: list[Path],
+    display: Display,
+    views: int,
+) -> Views:
+    """The member's out-of-fold predictions in 2, 4, … views, by the fold models of one repeat."""
+    if views == 1:
+        return {}
+    pixels = _pixels(workspace, member.size, paths, display)
+    kind, found = ENGINES[member.cost.engine], {}
+    run_folder = workspace.models / member.member
+    engines = workspace.models / "ensemble" / "engines"
+    fold_of = training.assignment[:, 0].astype(np.intp)
+    for count in (2, 4, 8):
+        if count <= views:
+            with display.progress(f"{member.member} in {count} views", 1, unit="passes"):
+                assessed = assess(
+                    kind, run_folder, engines, pixels_file(pixels), fold_of, views=count
+                )
+            if not isinstance(assessed, str):
+                predictions = assessed.predictions[training.rows_in_folds]
+                found[(member.member, count)] = predictions
+    return found
+
+
+def _pixels(workspace: Workspace, size: int, paths: list[Path], display: Display) -> Pixels:
+    with display.progress(f"reading at {size} px", len(paths)) as advance:
+        cache = workspace.cache / "images"
+        return cached_images(paths, size, cache, lambda done: advance(done, "")).pixels
+
+
 def _some(fold_of: NDArray[np.intp], count: int, fold: int | None = None) -> NDArray[np.intp]:
     """(rows,) the fold of at most ``count`` rows, spread over the table, −1 for the others."""
     able = np.flatnonzero(fold_of >= 0 if fold is None else fold_of == fold)
@@ -189,37 +237,44 @@ def _some(fold_of: NDArray[np.intp], count: int, fold: int | None = None) -> NDA
 
 
 def _options(
-    ensemble: Ensemble, problem: Problem, sheet: CostSheet, count: int
+    ensemble: Ensemble, problem: Problem, sheet: CostSheet, in_views: Views, count: int
 ) -> tuple[list[Option], NDArray[np.float32]]:
     """What can be bought with at most ``count`` fold models a member, and its OOF predictions."""
     options: list[Option] = []
-    rows: list[int] = []
-    for number, name in enumerate(ensemble.members):
-        if not ensemble.weights[number]:  # another tool's predictions: there is nothing to run
+    predictions: list[NDArray[np.float32]] = []
+    stored = dict(zip(problem.names, problem.predictions, strict=True))
+    for name, weights in zip(ensemble.members, ensemble.weights, strict=True):
+        if not weights:  # another tool's predictions: there is nothing to run
             options.append(Option(name, name, "given", 1, 1, 0, 0.0, 0.0))
-            rows.append(problem.names.index(name))
-        for member in sheet.members:
-            if member.member == name:
-                folds = len(member.weights) if member.shared else min(count, len(member.weights))
-                options.append(
-                    Option(
-                        name=f"{name}, {folds} models on {member.cost.engine}",
-                        member=name,
-                        engine=member.cost.engine,
-                        folds=folds,
-                        views=1,
-                        size=member.size,
-                        fixed_seconds=member.fixed_seconds(folds) + sheet.extra_start(member),
-                        image_seconds=member.image_seconds(folds),
-                    )
+            predictions.append(stored[name])
+    for member in sheet.members:
+        name, every = member.member, len(member.weights)
+        folds = every if member.shared else min(count, every)
+        seen = {1: stored[name]} | {v: p for (of, v), p in in_views.items() if of == name}
+        for views, values in seen.items():
+            options.append(
+                Option(
+                    name=f"{name}, {folds} models in {views} views on {member.cost.engine}",
+                    member=name,
+                    engine=member.cost.engine,
+                    folds=folds,
+                    views=views,
+                    size=member.size,
+                    fixed_seconds=member.fixed_seconds(folds) + sheet.extra_start(member),
+                    image_seconds=member.image_seconds(folds) * views,
                 )
-                rows.append(problem.names.index(name))
-    return options, problem.predictions[rows]
+            )
+            predictions.append(values)
+    return options, np.stack(predictions)
 
 
 def _everything(ensemble: Ensemble, selection: Selection) -> Plan:
     """All that the ensemble uses, for every image: combined by its own method in the end."""
-    used = [i for i, option in enumerate(selection.options) if option.member in ensemble.used]
+    used = [
+        i
+        for i, option in enumerate(selection.options)
+        if option.member in ensemble.used and option.views == 1
+    ]
     plan = selection.plan_for_all(used)
     chosen = ensemble.chosen
     return replace(plan, score=chosen.nested, error=(chosen.high - chosen.low) / (2 * 1.96))

@@ -158,6 +158,7 @@ def predict_within(
             row_sets=tuple(place.tolist()),
             spent={kind: round(seconds, 3) for kind, seconds in progress.spent.items()},
             predicted=predicted,
+            planned_at=progress.planned_at,
         )
 
     with display.progress("predicting", len(rows.paths)) as advance:

@@ -40,7 +40,8 @@ class Progress:
 
     ``predictions`` (stages, rows, targets) hold NaN where a stage did not see a row; ``groups`` are
     the rows by the stages that they have. ``unreadable`` says why an image could not be decoded.
-    ``spent`` are seconds by what they went into: start, load, predict, write.
+    ``spent`` are seconds by what they went into: start, load, predict, write. ``planned_at`` is
+    when all that was planned was done (the rest was for time left over); None if it was not.
     """
 
     predictions: Predictions
@@ -48,6 +49,7 @@ class Progress:
     unreadable: Mapping[int, DataError]
     completed: bool
     spent: Mapping[str, float]
+    planned_at: float | None
 
 
 def follow(
@@ -75,9 +77,12 @@ def follow(
     follower = Follower(plan, rows, deadline, batch=BATCH)
     sizes = {stage.size for stage in plan.stages if stage.size}
     spent = {"start": clock(), "load": 0.0, "predict": 0.0, "write": 0.0}
+    planned_at: float | None = None
 
     def progress(completed: bool) -> Progress:
-        return Progress(predictions, follower.groups(), dict(store.errors), completed, dict(spent))
+        return Progress(
+            predictions, follower.groups(), dict(store.errors), completed, dict(spent), planned_at
+        )
 
     with PixelStore(paths, sizes or {32}, limit=KEPT_PIXELS, ahead=2 * BATCH) as store:
         store.prefetch(range(min(2 * BATCH, rows)))
@@ -114,6 +119,8 @@ def follow(
             seconds = clock() - before
             spent[type(action).__name__.lower()] += seconds
             follower.done(seconds, failed=failed, unreadable=unreadable, urgency=urgent)
+            if planned_at is None and follower.completed:
+                planned_at = clock()
         return progress(action.completed)
 
 

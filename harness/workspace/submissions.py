@@ -19,8 +19,8 @@ class Sidecar:
     ``member_sets`` all others were predicted by every one of ``members``; with them, the test
     table's row i by ``member_sets[row_sets[i]]``, and an empty set is the prior. ``completed``:
     all was done that was planned. ``spent`` and ``predicted`` are seconds by what they go into
-    (start, load, predict, write), where there was a plan. ``inputs`` is the digest of all that it
-    came from.
+    (start, load, predict, write), where there was a plan, whose work was done at ``planned_at``;
+    what followed was for time that was left. ``inputs`` is the digest of all that it came from.
     """
 
     ensemble: str
@@ -43,6 +43,7 @@ class Sidecar:
     row_sets: tuple[int, ...] = ()
     spent: dict[str, float] = field(default_factory=dict)
     predicted: dict[str, float] = field(default_factory=dict)
+    planned_at: float | None = None
 
 
 def write_submission(path: Path, csv: str, sidecar: Sidecar) -> None:
