@@ -94,27 +94,27 @@ def ensemble_notes(ensemble: Ensemble) -> tuple[str, ...]:
     return (*tied, *ensemble.diversity, *ensemble.fold_models)
 
 
-def ledger_table(entries: Sequence[Entry]) -> Table:
-    """Every submission, the oldest first."""
-    table = Table(title="submissions", title_justify="left")
+def ledger_table(entries: Sequence[Entry], width: int) -> Table:
+    """Every submission, the oldest first: what was believed of it, and what it scored.
+
+    ``width`` is in characters: narrow tables do without metric, rows and seconds.
+    """
+    wide = width >= WIDE
+    table = _table("submissions")
     table.add_column("submission", overflow="fold")
-    table.add_column("metric")
-    table.add_column("nested CV", justify="right")
-    table.add_column("95 % interval")
-    table.add_column("graded", justify="right")
-    table.add_column("rows", justify="right")
-    table.add_column("s", justify="right")
+    if wide:
+        table.add_column("metric")
+    table.add_column("nested", justify="right", no_wrap=True)
+    table.add_column("95 % interval", no_wrap=True)
+    table.add_column("graded", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("rows", justify="right")
+        table.add_column("s", justify="right", no_wrap=True)
     for entry in entries:
-        graded = "" if entry.local_score is None else f"{entry.local_score:.4f}"
-        table.add_row(
-            escape(entry.name),
-            entry.metric,
-            f"{entry.nested:.4f}",
-            f"{entry.low:.4f} – {entry.high:.4f}",
-            graded,
-            str(entry.rows),
-            f"{entry.seconds:.1f}",
-        )
+        cells = [escape(entry.name), *[entry.metric][:wide], f"{entry.nested:.4f}"]
+        cells += [_range(entry.low, entry.high)]
+        cells += ["" if entry.local_score is None else f"{entry.local_score:.4f}"]
+        table.add_row(*cells, *[str(entry.rows), f"{entry.seconds:.1f}"][: 2 * wide])
     return table
 
 

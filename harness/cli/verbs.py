@@ -502,6 +502,6 @@ def _board(workspace: "Workspace", display: Display) -> None:
 
     entries = Ledger(workspace.board).entries()
     if entries:
-        display.show(ledger_table(entries))
+        display.show(ledger_table(entries, display.console.width))
     else:
         display.say("board: no submission yet")

@@ -91,9 +91,13 @@ def promise(
         remove_temporaries(path)
     if code == 2:
         raise WorkspaceError(path, "has only the prior in every row", "mend what is said above")
-    found = read_sidecar(path) or sidecar
+    # ended between the file and its sidecar: nobody knows what its rows got
+    found = read_sidecar(path) or replace(sidecar, member_sets=(), row_sets=())
     sidecar = replace(found, seconds=round(clock() - started, 3), completed=code == 0)
-    write_sidecar(path, sidecar)
+    try:
+        write_sidecar(path, sidecar)
+    except OSError as error:  # such as a full disk: the file stands all the same
+        return Promised(path, sidecar, True, f"{path.name} stands, but not its sidecar: {error}")
     return Promised(path, sidecar, True, _ending(code, budget, least, sidecar))
 
 
@@ -128,6 +132,7 @@ def predict_within(
     predicted = {"start": plan.costs.start, "load": loading, "predict": predicting}
     predicted = {k: round(s, 3) for k, s in {**predicted, "write": plan.costs.write}.items()}
     given = _given(workspace, ensemble, plan, rows.ids)
+    unwritten: list[OSError] = []
 
     def write(progress: Progress) -> None:
         predictions = combined(plan, progress, combine)
@@ -138,7 +143,11 @@ def predict_within(
             if {members[stage] for stage in stages} >= set(ensemble.used):
                 predictions[some] = blend(cube[:, some], rows.metadata_of(some))
         text = submission_text(workspace, path, rows, ensemble.targets, predictions)
-        write_submission(path, text, describe(progress))
+        unwritten.clear()
+        try:
+            write_submission(path, text, describe(progress))
+        except OSError as error:  # such as a full disk, which may have room the next time
+            unwritten.append(error)
 
     def describe(progress: Progress) -> Sidecar:
         sets = [tuple(members[stage] for stage in stages) for stages, _ in progress.groups]
@@ -174,9 +183,11 @@ def predict_within(
             warn=lambda message: display.say(f"warning: {message}"),
             advance=advance,
         )
-    for row, error in progress.unreadable.items():
-        display.say(f"warning: {rows.ids[row]} gets the prior: {error}")
-    return progress.completed and not progress.unreadable
+    for row, reason in progress.unreadable.items():
+        display.say(f"warning: {rows.ids[row]} gets the prior: {reason}")
+    for error in unwritten:
+        display.say(f"warning: the last good file stays, a better one was not written: {error}")
+    return progress.completed and not progress.unreadable and not unwritten
 
 
 def plans_file(workspace: Workspace) -> Path:
@@ -286,6 +297,10 @@ def _ending(code: int | None, budget: float, least: float, sidecar: Sidecar) -> 
         return (
             f"{budget:g} s is less than the {least:.1f} s that starting takes: "
             "every row has the prior"
+        )
+    if not sidecar.row_sets:
+        return (
+            "the time was up while the file was replaced: it is whole, who predicted is not noted"
         )
     reached = sum(1 for one in sidecar.row_sets if sidecar.member_sets[one])
     got = f"{reached} of {sidecar.rows} rows were predicted, the others have the prior"

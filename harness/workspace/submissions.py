@@ -1,12 +1,12 @@
 """submissions/<name>.csv with its sidecar <name>.json."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import WorkspaceError
-from harness.files import write_text
+from harness.files import digest, write_text
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Sidecar:
     table's row i by ``member_sets[row_sets[i]]``, and an empty set is the prior. ``completed``:
     all was done that was planned. ``spent`` and ``predicted`` are seconds by what they go into
     (start, load, predict, write), where there was a plan, whose work was done at ``planned_at``;
-    what followed was for time that was left. ``inputs`` is the digest of all that it came from.
+    what followed was for time that was left. ``inputs`` is the digest of all that it came from,
+    ``file`` that of the CSV that it describes.
     """
 
     ensemble: str
@@ -44,13 +45,13 @@ class Sidecar:
     spent: dict[str, float] = field(default_factory=dict)
     predicted: dict[str, float] = field(default_factory=dict)
     planned_at: float | None = None
+    file: str = ""
 
 
 def write_submission(path: Path, csv: str, sidecar: Sidecar) -> None:
-    """Write the CSV, then the sidecar, which says that it is whole."""
-    sidecar_path(path).unlink(missing_ok=True)  # it described the file that goes now
+    """Replace the CSV, then the sidecar; until then the old one does not fit and is not read."""
     write_text(path, csv)
-    write_sidecar(path, sidecar)
+    write_sidecar(path, replace(sidecar, file=digest(csv)))
 
 
 def write_sidecar(path: Path, sidecar: Sidecar) -> None:
@@ -63,14 +64,16 @@ def write_sidecar(path: Path, sidecar: Sidecar) -> None:
 
 
 def read_sidecar(path: Path) -> Sidecar | None:
-    """The sidecar of a submission CSV; None where there is none."""
+    """The sidecar of a submission CSV; None where there is none, or one of an earlier file."""
     note = sidecar_path(path)
     try:
         values: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
         for name in ("members", "prior_rows", "row_sets"):
             values[name] = tuple(values[name])
         values["member_sets"] = tuple(tuple(one) for one in values["member_sets"])
-        return Sidecar(**values)
+        sidecar = Sidecar(**values)
+        text = path.read_bytes().decode("utf-8")
+        return sidecar if sidecar.file == digest(text) else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
