@@ -383,7 +383,9 @@ def _cost(
 ) -> None:
     from harness.board.costs import cost_table, plan_table
     from harness.cli.costs import measure_and_plan
+    from harness.workspace.ensemble import read_ensemble, require_same_folds
 
+    require_same_folds(workspace.folds, read_ensemble(workspace.models / "ensemble"))
     sheet, plans, made = measure_and_plan(workspace, display, engines, quick=quick)
     if show:
         display.show(cost_table(sheet))
@@ -401,9 +403,10 @@ def _submit(
     from harness.board.ledger import Ledger
     from harness.durations import parse_duration
     from harness.files import file_digest
-    from harness.workspace.ensemble import read_ensemble
+    from harness.workspace.ensemble import read_ensemble, require_same_folds
 
     ensemble = read_ensemble(workspace.models / "ensemble")
+    require_same_folds(workspace.folds, ensemble)
     budget = parse_duration(span, "--budget") if span else workspace.competition.budget.seconds
     ending: str | None = None
     if budget is None:

@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from harness.competition import Competition, ModelSection
-from harness.data.images import find_images
-from harness.data.metadata import encode
-from harness.data.table import Sample, read_metadata, read_sample, read_test_ids
+from harness.competition import ModelSection
 from harness.display import Display
 from harness.errors import DataError, WorkspaceError
 from harness.files import digest, file_digest
 from harness.predict.engine import choose_device, load_predictor
 from harness.predict.stream import Loaded, predict_images
-from harness.submit.table import check_submission, make_submission
+from harness.submit.rows import TestRows, read_test_rows, submission_text
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.oof import given_file, read_predictions
@@ -57,33 +53,27 @@ def submit(
     count from there. A test image that cannot be read gets the prior, is reported, and does not
     stop the rest.
     """
-    competition = workspace.competition
-    ids = read_test_ids(competition, workspace.root)
-    sample = read_sample(competition, workspace.root)
-    paths = find_images(competition, workspace.root, ids, tolerate_missing=True)
-    names = [column.name for column in ensemble.metadata]
-    texts = read_metadata(competition, workspace.root, ids, names, test=True)
-    metadata = encode(ensemble.metadata, texts)
+    rows = read_test_rows(workspace, ensemble)
+    ids = rows.ids
     given = [given_file(workspace.oof, name, "test") for name in ensemble.used]
     inputs = digest(
         ensemble.digest,
-        *(file_digest(sample.path) if sample else "",),
+        *(file_digest(rows.sample.path) if rows.sample else "",),
         *(file_digest(path) if path.exists() else "" for path in given),
-        "" if metadata is None else metadata.tobytes(),
-        *(f"{id_} {_size(path)}" for id_, path in zip(ids, paths, strict=True)),
+        "" if rows.metadata is None else rows.metadata.tobytes(),
+        *(f"{id_} {_size(path)}" for id_, path in zip(ids, rows.paths, strict=True)),
     )
     name = name or f"{ensemble.method}-{ensemble.digest[:8]}"
     path = workspace.submissions / f"{name}.csv"
     if path.exists() and (stored := read_sidecar(path)) and stored.inputs == inputs:
         return Submitted(path, stored, False)
 
-    predictions, broken = _predict(workspace, ensemble, ids, paths, display)
+    predictions, broken = _predict(workspace, ensemble, rows, display)
     good = np.setdiff1d(np.arange(len(ids)), list(broken))
     combined = np.tile(np.array(ensemble.prior), (len(ids), 1))
     if len(good):
-        combined[good] = combine(predictions[:, good], None if metadata is None else metadata[good])
-    frame = make_submission(competition, sample, ids, ensemble.targets, combined)
-    _check(path, frame, competition, sample, ids)
+        combined[good] = combine(predictions[:, good], rows.metadata_of(good))
+    text = submission_text(workspace, path, rows, ensemble.targets, combined)
     for row, error in broken.items():
         display.say(f"warning: {ids[row]} gets the prior: {error}")
     expected = ensemble.estimate.for_new_rows(ensemble.rows, len(ids))
@@ -101,10 +91,9 @@ def submit(
         rows=len(ids),
         prior_rows=tuple(str(ids[row]) for row in sorted(broken)),
         seconds=round(time.monotonic() - started, 3),
-        budget_seconds=competition.budget.seconds,
+        budget_seconds=None,
         inputs=inputs,
     )
-    text = frame.to_csv(index=False, lineterminator="\n")
     write_submission(path, text, sidecar)
     return Submitted(path, sidecar, True)
 
@@ -112,27 +101,26 @@ def submit(
 def _predict(
     workspace: Workspace,
     ensemble: Ensemble,
-    ids: NDArray[np.object_],
-    paths: list[Path],
+    rows: TestRows,
     display: Display,
 ) -> tuple[NDArray[np.float32], dict[int, DataError]]:
     """((members, rows, targets), {row: error}); members that are not used stay NaN."""
-    shape = (len(ensemble.members), len(ids), len(ensemble.targets))
+    shape = (len(ensemble.members), len(rows.ids), len(ensemble.targets))
     predictions = np.full(shape, np.nan, np.float32)
     loaded: dict[str, Loaded] = {}
     for name in ensemble.used:
         given = given_file(workspace.oof, name, "test")
         if given.exists():
             predictions[ensemble.members.index(name)] = read_predictions(
-                given, ids, ensemble.targets, workspace.competition.task
+                given, rows.ids, ensemble.targets, workspace.competition.task
             )
         else:
             loaded[name] = _load(workspace, name, ensemble)
     broken: dict[int, DataError] = {}
     if loaded:
-        with display.progress("predicting", len(paths)) as advance:
+        with display.progress("predicting", len(rows.paths)) as advance:
             predicted, broken = predict_images(
-                loaded, paths, len(ensemble.targets), lambda done: advance(done, "")
+                loaded, rows.paths, len(ensemble.targets), lambda done: advance(done, "")
             )
         for name, values in predicted.items():
             predictions[ensemble.members.index(name)] = values
@@ -161,16 +149,3 @@ def _load(workspace: Workspace, name: str, ensemble: Ensemble) -> Loaded:
     predictor = load_predictor(folder, model, len(ensemble.targets), files)
     device.place(predictor)
     return Loaded(predictor, device, model.image_size)
-
-
-def _check(
-    path: Path,
-    frame: pd.DataFrame,
-    competition: Competition,
-    sample: Sample | None,
-    ids: NDArray[np.object_],
-) -> None:
-    """A submission that a grader would refuse never gets its name."""
-    id_column = sample.id_column if sample else competition.data.id
-    columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
-    check_submission(path, frame, competition, id_column, columns, ids)

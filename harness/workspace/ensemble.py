@@ -109,5 +109,25 @@ def _score(values: dict[str, Any]) -> Score:
     return Score(**_tuples(values) | differences)
 
 
+def require_same_folds(folds: Path, ensemble: Ensemble) -> None:
+    """WorkspaceError if the folds in that folder are not those that the ensemble was made with.
+
+    Where there are none, as on the machine that only predicts, there is nothing to compare.
+    """
+    path = folds / "folds.json"
+    try:
+        now = json.loads(path.read_text(encoding="utf-8"))["digest"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(path, f"is damaged ({error})", "restore it") from error
+    if now != ensemble.folds:
+        raise WorkspaceError(
+            "models/ensemble",
+            f"was made with other folds (digest {ensemble.folds}, now {now})",
+            "run `train` and `stack` again, or restore the folds it was made with",
+        )
+
+
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

@@ -14,6 +14,8 @@ from tiny import CLASSES, edit, make_workspace, write_table
 
 from harness.cli import main
 
+ROOT = str(Path(__file__).parents[2])
+
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -28,6 +30,18 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(planned: Path, tmp_path: Path) -> Path:
     """A copy of it to spoil."""
     return Path(shutil.copytree(planned, tmp_path / "copy"))
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own: budgets count from the process's start."""
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def submission(folder: Path, name: str) -> tuple[list[dict[str, str]], dict[str, object]]:
@@ -46,11 +60,10 @@ def is_prior(row: dict[str, str]) -> bool:
     return {row[label] for label in CLASSES} == {"0.333333333"}
 
 
-def test_time_enough_completes_the_plan_and_is_left_alone_afterwards(
-    planned: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    command = ["submit", "--budget", "5m", "--name", "long", "-C", str(planned)]
-    assert main(command) == 0
+def test_time_enough_completes_the_plan_and_is_left_alone_afterwards(planned: Path) -> None:
+    command = ["submit", "--budget", "5m", "--name", "long"]
+    done = run(planned, *command)
+    assert done.returncode == 0, done.stderr
     rows, sidecar = submission(planned, "long")
     assert sidecar["completed"] is True
     assert not any(is_prior(row) for row in rows)
@@ -58,35 +71,32 @@ def test_time_enough_completes_the_plan_and_is_left_alone_afterwards(
     assert all(sets[number] for number in sidecar["row_sets"])  # type: ignore[index,attr-defined]
     assert set(sidecar["spent"]) == {"start", "load", "predict", "write"}  # type: ignore[call-overload]
     before = (planned / "submissions" / "long.csv").stat()
-    capfd.readouterr()
-    assert main(command) == 0
-    assert "unchanged:" in capfd.readouterr().out
+    assert "unchanged:" in run(planned, *command).stdout
     assert (planned / "submissions" / "long.csv").stat().st_mtime_ns == before.st_mtime_ns
     assert main(["grade", str(planned / "submissions/long.csv"), "-C", str(planned)]) == 0
 
 
-def test_a_budget_that_nothing_fits_into_leaves_the_prior(
-    planned: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["submit", "--budget", "0.5", "--name", "short", "-C", str(planned)]) == 3
+def test_a_budget_that_nothing_fits_into_leaves_the_prior(planned: Path) -> None:
+    done = run(planned, "submit", "--budget", "0.5", "--name", "short")
+    assert done.returncode == 3
     rows, sidecar = submission(planned, "short")
     assert all(is_prior(row) for row in rows)
     assert sidecar["completed"] is False
-    said = capfd.readouterr()
-    assert "every row has the prior" in said.out
-    assert said.err == ""
+    assert "every row has the prior" in done.stdout
+    assert done.stderr == ""
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_hang_is_ended_in_time(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_hang_is_ended_in_time(copy: Path) -> None:
     image = copy / "data/images/033.png"
     image.unlink()
     os.mkfifo(image)  # to open it waits for a writer who never comes
-    assert main(["submit", "--budget", "12", "--name", "hung", "-C", str(copy)]) == 3
+    done = run(copy, "submit", "--budget", "12", "--name", "hung")
+    assert done.returncode == 3
     _, sidecar = submission(copy, "hung")
     assert sidecar["completed"] is False
     assert float(sidecar["seconds"]) < 12  # type: ignore[arg-type]
-    assert "the time was up" in capfd.readouterr().out
+    assert "the time was up" in done.stdout
 
 
 def test_kill_9_leaves_a_whole_file(copy: Path) -> None:
@@ -94,27 +104,26 @@ def test_kill_9_leaves_a_whole_file(copy: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "submit", "--budget", "5m", "--name", "killed"],
         cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": ROOT},
     )
     while not path.exists():
         assert process.poll() is None
     process.kill()
     process.wait()
-    submission_rows = list(csv.DictReader(path.open(encoding="utf-8", newline="")))
-    assert len(submission_rows) == 9
+    with path.open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 9
     assert not list(path.parent.glob("*.tmp"))
 
 
-def test_unreadable_images_get_the_prior_and_are_told(
-    copy: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_unreadable_images_get_the_prior_and_are_told(copy: Path) -> None:
     (copy / "data/images/034.png").write_bytes(b"\x89PNG no more")
     (copy / "data/images/035.png").unlink()
-    assert main(["submit", "--budget", "5m", "--name", "holes", "-C", str(copy)]) == 3
+    done = run(copy, "submit", "--budget", "5m", "--name", "holes")
+    assert done.returncode == 3
     rows, sidecar = submission(copy, "holes")
     assert [row["id"] for row in rows if is_prior(row)] == ["034", "035"]
     assert sidecar["prior_rows"] == ["034", "035"]
-    assert "034 gets the prior" in capfd.readouterr().out
+    assert "034 gets the prior" in done.stdout
 
 
 def test_a_test_set_that_grew_is_predicted_whole(copy: Path) -> None:
@@ -129,7 +138,8 @@ def test_a_test_set_that_grew_is_predicted_whole(copy: Path) -> None:
         ["id", *CLASSES],
         [[id_, third, third, third] for id_ in ids + extra],
     )
-    assert main(["submit", "--budget", "5m", "--name", "grown", "-C", str(copy)]) == 0
+    done = run(copy, "submit", "--budget", "5m", "--name", "grown")
+    assert done.returncode == 0, done.stderr
     with (copy / "submissions/grown.csv").open(encoding="utf-8", newline="") as file:
         assert sum(1 for _ in csv.DictReader(file)) == 69
 

@@ -60,6 +60,25 @@ def test_a_second_run_changes_no_file(
     assert printed.count("unchanged:") == 3
 
 
+def test_every_later_stage_refuses_what_was_made_on_other_folds(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("fold", "train", "stack"):
+        assert harness(verb) == 0
+    old = json.loads((workspace / "folds/folds.json").read_text())["digest"]
+    edit(workspace / "competition.toml", "seed = 7", "seed = 8")
+    assert harness("fold") == 2
+    assert "made by other rules" in capsys.readouterr().err
+    assert harness("fold", "--fresh") == 0
+    assert "will be refused" in capsys.readouterr().out
+    new = json.loads((workspace / "folds/folds.json").read_text())["digest"]
+    for verb in ("train", "stack", "cost", "submit"):
+        assert harness(verb) == 2, verb
+        said = capsys.readouterr().err
+        assert old in said, verb
+        assert new in said, verb
+
+
 def test_training_again_from_nothing_gives_the_same_predictions(
     harness: Harness, workspace: Path
 ) -> None:
