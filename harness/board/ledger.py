@@ -154,6 +154,10 @@ class Ledger:
                         self.path, f"has the layout {version}", "use the harness that wrote it"
                     )
                 yield connection
+        except sqlite3.OperationalError as error:  # a full disk, another process's lock
+            raise WorkspaceError(
+                self.path, f"cannot be used ({error})", "the submission stands; run it again later"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise WorkspaceError(
                 self.path, f"is no sound ledger ({error})", "move it away; a new one is begun"

@@ -163,8 +163,13 @@ def _prefetch(store: PixelStore, follower: Follower, rows: NDArray[np.intp]) -> 
 def _urgency(
     plan: Plan, follower: Follower, action: Predict, predictions: Predictions, combine: Combine
 ) -> NDArray[Any]:
-    """How urgent each of the rows is for the next stage, by all that is known of it by now."""
+    """How urgent each of the rows is for the next stage, by all that is known of it by now.
+
+    All the same where there is no rule: nothing comes after a plan's only pass.
+    """
     values = np.zeros(len(action.rows))
+    if not action.rule:
+        return values
     before = follower.have[action.rows]
     for mask in np.unique(before):
         some = before == mask

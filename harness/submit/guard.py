@@ -39,8 +39,13 @@ def die_with_parent() -> None:
     Files are replaced atomically, so there is nothing to clean up.
     """
 
+    standard_input = sys.stdin.fileno()
+
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # not through sys.stdin: its lock would be held in whatever a library forks, which then
+        # waits for it for ever
+        while os.read(standard_input, 1024):
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tiny import CLASSES, edit, make_workspace, write_table
 
@@ -192,3 +193,20 @@ def test_without_costs_there_is_no_budget(
     assert harness("fold") == harness("train", "--only", "probe") == harness("stack") == 0
     assert harness("submit", "--budget", "9") == 2
     assert "run `python -m harness cost`" in capfd.readouterr().err
+
+
+def test_members_of_another_tool_need_no_engine(copy: Path) -> None:
+    for name in ("tuned", "probe"):
+        (copy / f"oof/{name}.parquet").rename(copy / f"oof/{name}.foreign")
+    frame = pd.read_parquet(copy / "oof/probe.foreign")
+    frame.to_parquet(copy / "oof/foreign.parquet")
+    ids = [f"{i:03d}" for i in range(30, 39)]
+    sure = pd.DataFrame({"id": ids, "ant": 0.8, "bee": 0.15, "cat": 0.05})
+    sure.to_parquet(copy / "oof/foreign.test.parquet")
+    for verb in (["stack"], ["cost"], ["submit", "--budget", "5m", "--name", "given"]):
+        done = run(copy, *verb)
+        assert done.returncode == 0, done.stderr
+    rows, sidecar = submission(copy, "given")
+    assert sidecar["members"] == ["foreign"]
+    assert {row["ant"] for row in rows} != {"0.333333333"}
+    assert len({tuple(row.values())[1:] for row in rows}) == 1

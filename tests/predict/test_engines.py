@@ -270,3 +270,16 @@ def test_converted_networks_run_without_torch(load: Load, name: str) -> None:
     command = [sys.executable, "-c", TORCHLESS, name, str(run.folder), f"{run.folder.parent}/cache"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) is False
+
+
+def test_no_runtime_reports_its_use() -> None:
+    code = (
+        "import os, sys; import harness.predict.engines.with_openvino; "
+        "import harness.predict.engines.with_onnxruntime; "
+        "import nncf; assert sys.modules['openvino_telemetry'] is None; "
+        "assert os.environ['ORT_DISABLE_TELEMETRY'] == os.environ['NNCF_CI'] == '1'; "
+        "import openvino.tools.ovc.telemetry_utils as utils; "
+        "assert utils.tm.__name__.endswith('telemetry_stub'), utils.tm"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

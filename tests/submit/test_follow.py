@@ -1,5 +1,6 @@
 """A plan on real (tiny) images with engines that are told what to do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,13 @@ def test_a_plan_is_followed_to_its_end(paths: list[Path]) -> None:
     np.testing.assert_array_equal(found.argmax(axis=1), np.arange(ROWS) % 3)
     assert written  # it was on disk before the end
     np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_a_plan_of_one_pass_needs_no_rule(paths: list[Path]) -> None:
+    clock = Clock()
+    only = replace(stage("a", 1.0), rule="")
+    progress, _, _, _ = run(plan(only), paths, {0: Engine(clock, 0.01)}, clock, 60.0)
+    assert progress.completed
 
 
 def test_the_deadline_cuts_it_short_and_the_rest_keeps_the_prior(paths: list[Path]) -> None:

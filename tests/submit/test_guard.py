@@ -1,5 +1,6 @@
 """The waiting process: it ends what does not end by itself, and is noticed when it dies."""
 
+import os
 import subprocess
 import sys
 import time
@@ -51,6 +52,22 @@ def test_a_worker_dies_with_its_parent() -> None:
     assert worker.stdin is not None
     worker.stdin.close()  # as when the parent is gone
     assert worker.wait(timeout=60) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_the_worker_forks_does_not_wait_for_standard_input() -> None:
+    # multiprocessing closes sys.stdin in what it forks: nobody may hold a lock of it by then
+    code = (
+        "import multiprocessing as m; from harness.submit.guard import die_with_parent; "
+        "die_with_parent(); "
+        "child = m.get_context('fork').Process(target=print, args=('forked',)); "
+        "child.start(); child.join(30); child.kill(); print(child.exitcode, flush=True)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"forked\n"
+        assert worker.stdout.readline() == b"0\n"
 
 
 def test_only_the_files_own_temporaries_are_removed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -93,6 +94,17 @@ def why_missing(kind: Kind, *, converting: bool = False) -> str | None:
     return None
 
 
+def forbid_reporting() -> None:
+    """Keep the runtimes from reporting their use; call it before they are imported.
+
+    Reporting reaches for the network, and OpenVINO's forks a process that outlives a killed one.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("NNCF_CI", "1")
+    # OpenVINO and nncf do without the package where it cannot be imported
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
 def cores() -> int:
     """The processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -112,6 +124,7 @@ def _cuda_lacks(kind: Kind) -> str | None:
 
 @cache
 def _openvino_capabilities() -> tuple[str, ...]:
+    forbid_reporting()
     import openvino
 
     return tuple(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))

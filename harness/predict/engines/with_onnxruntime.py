@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import onnxruntime
-
 from harness.data.images import Pixels
 from harness.predict.engines.interface import Network, Outputs
-from harness.predict.engines.kinds import cores
+from harness.predict.engines.kinds import cores, forbid_reporting
+
+forbid_reporting()
+import onnxruntime  # noqa: E402
 
 
 class ONNXRuntimeNetwork(Network):

@@ -1,18 +1,19 @@
 """Networks on OpenVINO's CPU plugin: reading, quantising, running."""
 
 import io
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 
 from harness.data.images import Pixels
 from harness.predict.engines.interface import Network, Outputs
-from harness.predict.engines.kinds import Kind, cores
+from harness.predict.engines.kinds import Kind, cores, forbid_reporting
+
+forbid_reporting()
+import openvino  # noqa: E402
 
 
 class OpenVINONetwork(Network):
@@ -63,7 +64,6 @@ def save(model: Any, folder: Path) -> None:
 
 def quantise(model: Any, calibration: Pixels) -> Any:
     """The model with int8 weights and activations, their ranges learnt from uint8 images."""
-    os.environ.setdefault("NNCF_CI", "1")  # nncf would report its use over the network
     import nncf
 
     # the last softmax is every network's; more of them, or a fused one, are attention

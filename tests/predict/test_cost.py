@@ -1,0 +1,90 @@
+"""The cost model and its record."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import WorkspaceError
+from harness.predict.cost import (
+    CostSheet,
+    MemberCost,
+    measure_decoding,
+    read_costs,
+    write_costs,
+)
+from harness.predict.measure import EngineCost
+
+
+def member(name: str, *, shared: bool, start: float) -> MemberCost:
+    cost = EngineCost("torch-fp32", 4, 1, start, 0.5, 0.25, 0.01, 0.012, 64)
+    return MemberCost(name, 64, shared, ("fold0", "fold1", "fold2"), cost, 100, 0.61, 0.6)
+
+
+SHEET = CostSheet(
+    ensemble="e",
+    machine="m",
+    probe=0.001,
+    starts=(2.0, 1.0, 4.0),
+    read=0.002,
+    decode=((0, 0.0), (64, 0.001)),
+    write=0.1,
+    rows=100,
+    members=(member("a", shared=True, start=0.3), member("b", shared=False, start=1.5)),
+    notes=("one",),
+)
+
+
+def test_heads_of_one_backbone_cost_the_same_however_many() -> None:
+    probe, tuned = SHEET.members
+    assert probe.fixed_seconds(3) == probe.fixed_seconds(1) == 0.75
+    assert probe.image_seconds(3) == 0.01
+    assert tuned.fixed_seconds(3) == pytest.approx(3 * 0.75)
+    assert tuned.image_seconds(3) == pytest.approx(0.03)
+
+
+def test_the_quickest_runtime_belongs_to_the_start() -> None:
+    costs = SHEET.costs(1000)
+    assert costs.start == pytest.approx(2.0 + 0.3)
+    assert SHEET.extra_start(SHEET.members[0]) == 0
+    assert SHEET.extra_start(SHEET.members[1]) == pytest.approx(1.2)
+    assert costs.write == pytest.approx(1.0)  # ten times the rows
+    assert SHEET.costs(10).write == pytest.approx(0.1)  # but never less than was measured
+    assert costs.images([64, 64]) == pytest.approx(0.003)
+
+
+def test_a_sheet_survives_its_file(tmp_path: Path) -> None:
+    write_costs(tmp_path / "costs.json", SHEET)
+    assert read_costs(tmp_path / "costs.json") == SHEET
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}", "[]", '{"members": [{}]}'])
+def test_no_sheet_and_a_damaged_one_are_told(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "costs.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(WorkspaceError, match="python -m harness cost"):
+        read_costs(path)
+
+
+def test_reading_is_told_apart_from_resizing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def decode(path: Path, sizes: list[int]) -> None:
+        nonlocal now
+        now += 10 + sum(sizes) / 100  # ten to read, and so much a size
+
+    monkeypatch.setattr("harness.predict.cost.decode", decode)
+    monkeypatch.setattr("harness.predict.cost.cores", lambda: 1)
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.touch()
+    read, by_size = measure_decoding([*paths, tmp_path / "missing"], [100, 200], lambda: now)
+    assert read == pytest.approx(10, abs=0.02)
+    assert dict(by_size) == pytest.approx({0: 0.0, 100: 0.99, 200: 1.99})
+
+
+def test_costs_do_not_depend_on_members_that_are_not_there() -> None:
+    assert replace(SHEET, members=()).costs(100).start == 2.0
