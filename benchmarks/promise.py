@@ -1,6 +1,6 @@
 """Budgeted submissions of the demo, seen from outside: late? whole? as predicted?
 
-    python benchmarks/promise.py [--loaded 100] [--kills 30] [--calm 20]
+    python benchmarks/promise.py [--loaded 100] [--kills 30] [--calm 20] [--busy 4] [--seed 2019]
 
 Needs the demo's workspace (`make demo`) with `python -m harness cost`. Random budgets of 2 to 20 s
 under background load; `kill -9` at random moments; then runs on the idle machine whose seconds are
@@ -69,12 +69,12 @@ def load(processes: int):
             process.wait()
 
 
-def loaded(workspace: Path, runs: int, draw: random.Random) -> dict:
-    """Random budgets beside up to four busy processes on two cores."""
+def loaded(workspace: Path, runs: int, busy: int, draw: random.Random) -> dict:
+    """Random budgets beside up to ``busy`` processes that never rest."""
     late, broken, used, codes = [], 0, [], []
     for i in range(runs):
         budget = draw.uniform(2, 20)
-        with load(draw.randint(0, 4)):
+        with load(draw.randint(0, busy)):
             begun = time.monotonic()
             done = subprocess.run(command(workspace, budget, f"l{i}"), capture_output=True)
             seconds = time.monotonic() - begun
@@ -88,7 +88,7 @@ def loaded(workspace: Path, runs: int, draw: random.Random) -> dict:
         "late": len(late),
         "late_by": late,
         "invalid": broken,
-        "used_median": round(statistics.median(used), 3),
+        "used_median": round(statistics.median(used), 3) if used else None,
         "exit_codes": {str(code): codes.count(code) for code in sorted(set(codes))},
     }
 
@@ -134,14 +134,16 @@ def main() -> None:
     parser.add_argument("--loaded", type=int, default=100)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--calm", type=int, default=20)
+    parser.add_argument("--busy", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=2019)
     options = parser.parse_args()
-    draw = random.Random(2019)
+    draw = random.Random(options.seed)
     with TemporaryDirectory() as scratch:
         workspace = lay_out(Path(scratch) / "workspace")
         found = {
             "calm": calm(workspace, options.calm, draw),
             "killed": killed(workspace, options.kills, draw),
-            "loaded": loaded(workspace, options.loaded, draw),
+            "loaded": loaded(workspace, options.loaded, options.busy, draw),
             "machine": {"processors": os.cpu_count(), "architecture": platform.machine()},
         }
     text = json.dumps(found, indent=1)
