@@ -25,9 +25,9 @@ from harness.workspace.ensemble import read_ensemble
 def main(arguments: Sequence[str]) -> int:
     """Predict within the budget: 0 the plan was completed, 3 cut short, 2 for the user to mend.
 
-    The arguments are the workspace, the file, the digest of its inputs, the budget in seconds and
-    since when on time.monotonic's clock it counts. With the workspace alone: get ready to load the
-    first engine, and end there (``cost`` times that).
+    The arguments are the workspace, the file, the digest of its inputs, the budget in seconds, the
+    seconds until the last write, and since when on time.monotonic's clock they count. With the
+    workspace alone: get ready to load the first engine, and end there (``cost`` times that).
     """
     root, *rest = arguments
     if rest:
@@ -37,16 +37,16 @@ def main(arguments: Sequence[str]) -> int:
     rows = read_test_rows(workspace, ensemble)
     if not rest:
         return 0
-    path, inputs, budget, started = rest
+    path, inputs, budget, deadline, started = rest
     sheet = read_costs(costs_file(workspace))
     plans = [plan_from_json(record) for record in read_plans(workspace, ensemble)]
     slowdown = 1.0 if sheet.machine == fingerprint() else probe() / sheet.probe
     here = [plan.on(len(rows.ids), slowdown) for plan in plans]
     if formula := workspace.competition.budget.efficiency:
-        fitting = [plan for plan in here if plan.seconds <= float(budget)] or here[:1]
+        fitting = [plan for plan in here if plan.seconds <= float(deadline)] or here[:1]
         plan = most_efficient(fitting, formula)
     else:
-        plan = choose(here, float(budget), len(rows.ids))
+        plan = choose(here, float(deadline), len(rows.ids))
     completed = predict_within(
         workspace,
         ensemble,
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         Display(),
         inputs=inputs,
         budget=float(budget),
+        deadline=float(deadline),
         elapsed=lambda: time.monotonic() - float(started),
     )
     return 0 if completed else 3

@@ -28,10 +28,10 @@ if TYPE_CHECKING:  # the promising process does without what these import
     from harness.submit.rows import TestRows
     from harness.submit.runner import Combine as Blend
 
-LAST_STEPS = (0.3, 0.01, 1.0)
-"""Seconds, share of the budget, most seconds: so long before the deadline the predicting process is
-ended. What follows (noting it, the ledger, leaving the interpreter) must be done in time on a busy
-machine, too."""
+LAST_STEPS = 0.3
+"""Seconds that noting the end, the ledger and leaving the interpreter take on an idle machine."""
+MOST_LAST_STEPS = 0.3
+"""The share of the budget that is kept for them at most, however busy the machine is."""
 LEAVE = 0.1
 """Seconds that the predicting process keeps between its last write and that moment."""
 
@@ -55,12 +55,13 @@ def promise(
     budget: float,
     started: float,
     clock: Callable[[], float],
-    command: Callable[[Path, str], Sequence[str]],
+    command: Callable[[Path, str, float], Sequence[str]],
 ) -> Promised:
     """A complete, valid file before ``started + budget`` on ``clock``, as good as time allows.
 
-    ``command`` (the file, the digest of what it is made of) starts the predicting process. Exit
-    code 2 of it is raised as a WorkspaceError that leaves the file of priors.
+    ``command`` (the file, the digest of what it is made of, the seconds since the start when it
+    must be done) starts the predicting process. Exit code 2 of it is raised as a WorkspaceError
+    that leaves the file of priors.
     """
     competition = workspace.competition
     nothing = read_plans(workspace, ensemble)[0]  # the cheapest plan: every row has the prior
@@ -83,11 +84,13 @@ def promise(
     sidecar = _sidecar(ensemble, believed, rows, budget, inputs)
     if not same:  # what an earlier, shorter run has written is better than the prior
         write_submission(path, text, sidecar)
-    last = _last_steps(budget)
-    if clock() - started + least + last + LEAVE > budget:
+    # the busier the machine, the longer all of this took, and the longer the last steps will
+    elapsed = clock() - started
+    last = min(LAST_STEPS + elapsed, MOST_LAST_STEPS * budget)
+    if elapsed + least + last + LEAVE > budget:
         code: int | None = None
     else:
-        code = guard(command(path, inputs), until=started + budget - last)
+        code = guard(command(path, inputs, budget - last - LEAVE), until=started + budget - last)
         remove_temporaries(path)
     if code == 2:
         raise WorkspaceError(path, "has only the prior in every row", "mend what is said above")
@@ -114,9 +117,10 @@ def predict_within(
     *,
     inputs: str,
     budget: float,
+    deadline: float,
     elapsed: Callable[[], float],
 ) -> bool:
-    """Follow the plan until its end or the budget's; whether it was completed.
+    """Follow the plan until its end or ``deadline``, in seconds; whether it was completed.
 
     ``elapsed`` is the seconds since the promising process's start. ``blend`` is the ensemble's
     own, for rows that get all of its members; ``combine`` the plan's, for all others.
@@ -178,7 +182,7 @@ def predict_within(
             given,
             combine,
             write,
-            deadline=budget - _last_steps(budget) - LEAVE,
+            deadline=deadline,
             clock=elapsed,
             warn=lambda message: display.say(f"warning: {message}"),
             advance=advance,
@@ -252,11 +256,6 @@ def _given(
         for stage, file in files.items()
         if file.exists()
     }
-
-
-def _last_steps(budget: float) -> float:
-    least, share, most = LAST_STEPS
-    return min(most, least + share * budget)
 
 
 def _believed(score: float, error: float) -> Estimate:

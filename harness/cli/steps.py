@@ -1,0 +1,273 @@
+"""What the verbs do: each step calls its stage and says what came of it.
+
+A stage's code is imported when its step is taken, so that --help answers at once.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.clock import started
+from harness.display import Display
+
+if TYPE_CHECKING:
+    from harness.board.ledger import Entry
+    from harness.workspace import Workspace
+    from harness.workspace.ensemble import Ensemble
+
+
+def open_workspace(root: Path) -> tuple["Workspace", Display]:
+    """The workspace in that folder, and where its steps say what they do."""
+    from harness.workspace import Workspace
+
+    return Workspace.open(root), Display()
+
+
+def command(verb: str, root: Path) -> str:
+    """The command line of a verb for that workspace."""
+    return f"python -m harness {verb}" + ("" if root == Path() else f" -C {root}")
+
+
+def data(workspace: "Workspace", display: Display) -> None:
+    """Lay the example out if there is one, then say what the data look like."""
+    from harness.data.examples import PREPARE
+    from harness.data.summary import summarise
+
+    example = workspace.competition.data.example
+    if example and PREPARE[example](workspace.root / "data"):
+        display.say(f"data: the example {example!r} is laid out in {workspace.root / 'data'}")
+    for line in summarise(workspace.competition, workspace.root):
+        display.say(line)
+
+
+def fold(
+    workspace: "Workspace", display: Display, *, fresh: bool = False, check: bool = False
+) -> None:
+    """Make, grow or check the folds."""
+    from harness.data.table import read_table
+    from harness.fold.assign import FoldRules
+    from harness.fold.make import check_folds, make_folds
+    from harness.fold.report import fold_table
+
+    table = read_table(workspace.competition, workspace.root)
+    rules = FoldRules(**workspace.competition.folds.model_dump())
+    columns: dict[str, Any] = {
+        "groups": table.groups,
+        "labels_text": table.labels,
+        "class_names": table.targets if table.target.dtype.kind != "f" else None,
+    }
+    if check:
+        checked = check_folds(workspace.folds, table.ids, table.target, rules, **columns)
+        display.say(f"fold: {checked}")
+        return
+    outcome = make_folds(workspace.folds, table.ids, table.target, rules, **columns, fresh=fresh)
+    for message in outcome.messages:
+        display.say(message)
+    display.show(fold_table(outcome.counts))
+    display.say(
+        f"fold: {'wrote' if outcome.changed else 'unchanged:'} folds/folds.csv, folds/folds.json "
+        f"(digest {outcome.folds.digest[:12]})"
+    )
+
+
+def train(workspace: "Workspace", display: Display, only: list[str], retrain: list[str]) -> None:
+    """Train what is missing."""
+    from harness.train.jobs import train as train_models
+
+    train_models(workspace, display, only=only, retrain=retrain)
+
+
+def stack(workspace: "Workspace", display: Display, *, show: bool = True) -> None:
+    """Combine the members; ``show`` prints the tables."""
+    from harness.stack.make import stack as stack_members
+
+    ensemble, made = stack_members(workspace, display)
+    if show:
+        show_ensemble(ensemble, display)
+    display.say(
+        f"stack: {'wrote' if made else 'unchanged:'} models/ensemble/ensemble.json "
+        f"({ensemble.method} of {', '.join(ensemble.used)})"
+    )
+
+
+def cost(
+    workspace: "Workspace",
+    display: Display,
+    engines: list[str],
+    *,
+    quick: bool,
+    show: bool = True,
+) -> None:
+    """Measure, and plan for every budget; ``show`` prints the tables."""
+    from harness.board.costs import cost_table, plan_table
+    from harness.cli.costs import measure_and_plan
+    from harness.workspace.ensemble import read_ensemble, require_same_folds
+
+    require_same_folds(workspace.folds, read_ensemble(workspace.models / "ensemble"))
+    sheet, plans, made = measure_and_plan(workspace, display, engines, quick=quick)
+    if show:
+        display.show(cost_table(sheet))
+        display.show(plan_table(plans))
+        for note in sheet.notes:
+            display.say(note)
+    wrote = "wrote" if made else "unchanged:"
+    display.say(f"cost: {wrote} models/ensemble/costs.json, models/ensemble/plans.json")
+
+
+def submit(
+    workspace: "Workspace", display: Display, name: str | None, span: str | None, since: float
+) -> tuple[Path, bool]:
+    """(the submission, whether it is less than was meant); seconds count from ``since``."""
+    from harness.board.ledger import Ledger
+    from harness.durations import parse_duration
+    from harness.files import file_digest
+    from harness.workspace.ensemble import read_ensemble, require_same_folds
+
+    ensemble = read_ensemble(workspace.models / "ensemble")
+    require_same_folds(workspace.folds, ensemble)
+    budget = parse_duration(span, "--budget") if span else workspace.competition.budget.seconds
+    ending: str | None = None
+    if budget is None:
+        from harness.stack.blend import blend_from_json
+        from harness.submit.runner import submit as submit_test_rows
+
+        combine = blend_from_json(ensemble.blend).apply
+        done = submit_test_rows(workspace, ensemble, combine, display, name=name, started=since)
+        path, sidecar, made = done.path, done.sidecar, done.made
+    else:
+        from harness.submit.budgeted import promise
+
+        kept = promise(
+            workspace,
+            ensemble,
+            name=name,
+            budget=budget,
+            started=since,
+            clock=time.monotonic,
+            command=lambda path, inputs, deadline: [
+                *(sys.executable, "-m", "harness.cli.worker", str(workspace.root), str(path)),
+                *(inputs, repr(budget), repr(deadline), repr(since)),
+            ],
+        )
+        path, sidecar, made, ending = kept.path, kept.sidecar, kept.made, kept.ending
+    Ledger(workspace.board).record(path.stem, file_digest(path), sidecar)
+    limit = "" if budget is None else f" of {budget:g} s"
+    display.say(
+        f"submit: {'wrote' if made else 'unchanged:'} {path} "
+        f"({sidecar.rows} rows) in {sidecar.seconds:.1f} s{limit}"
+    )
+    if ending:
+        display.say(f"submit: {ending}")
+    return path, bool(sidecar.prior_rows) or not sidecar.completed
+
+
+def grade(
+    workspace: "Workspace",
+    display: Display,
+    submission: Path,
+    solution: Path,
+    other_metric: str | None = None,
+) -> None:
+    """Score a submission, and hold the score against what was expected."""
+    from harness.board.ledger import Ledger
+    from harness.data.table import read_sample
+    from harness.metrics import get_metric
+    from harness.submit.table import grade as grade_submission
+
+    competition = workspace.competition
+    sample = read_sample(competition, workspace.root)
+    metric = get_metric(other_metric) if other_metric else competition.metric
+    score = grade_submission(submission, solution, competition, sample, metric)
+    ours = submission.resolve().parent == workspace.submissions.resolve()
+    display.say(f"grade: {submission.name} scores {metric.name} {score:.5f}")
+    if not ours or metric != competition.metric:
+        return
+    Ledger(workspace.board).record_score(submission.stem, score)
+    entry = ledger_entry(workspace, submission.stem)
+    if entry and entry.expected:
+        low, high = entry.expected
+        display.say(
+            f"grade: that is {entry.place} {low:.4f} – {high:.4f}, "
+            f"the 95 % interval expected for {entry.rows} new rows"
+        )
+
+
+def summary(workspace: "Workspace", display: Display, submission: str) -> None:
+    """The tables at the end of `run`."""
+    from harness.workspace.ensemble import read_ensemble
+
+    ensemble = read_ensemble(workspace.models / "ensemble")
+    show_ensemble(ensemble, display, ledger_entry(workspace, submission))
+    display.say(f"all of it took {time.monotonic() - started():.0f} s")
+
+
+def show_ensemble(ensemble: "Ensemble", display: Display, entry: "Entry | None" = None) -> None:
+    """Members, methods, gains, and what was said of them."""
+    from harness.board.tables import difference_table, ensemble_notes, member_table, method_table
+
+    width = display.console.width
+    display.show(member_table(ensemble))
+    display.show(method_table(ensemble, width, entry))
+    display.show(difference_table(ensemble, width))
+    for sentence in ensemble_notes(ensemble):
+        display.say(sentence)
+
+
+def ledger_entry(workspace: "Workspace", submission: str) -> "Entry | None":
+    """What the ledger knows of the submission of that name."""
+    from harness.board.ledger import Ledger
+
+    return next((e for e in Ledger(workspace.board).entries() if e.name == submission), None)
+
+
+def board(workspace: "Workspace", display: Display) -> None:
+    """The ledger."""
+    from harness.board.ledger import Ledger
+    from harness.board.tables import ledger_table
+
+    entries = Ledger(workspace.board).entries()
+    if entries:
+        display.show(ledger_table(entries, display.console.width))
+    else:
+        display.say("board: no submission yet")
+
+
+def rehearse(
+    workspace: "Workspace",
+    display: Display,
+    *,
+    rows: int | None,
+    budget: str | None,
+    slowdown: float,
+    memory: str | None,
+    cores: int | None,
+    offline: bool,
+) -> int:
+    """Run the submission as the competition will: 0 passed, 3 passed but cut short, 2 failed."""
+    from harness.data.table import read_test_ids
+    from harness.durations import parse_duration, parse_size
+    from harness.errors import ConfigError
+    from harness.submit.rehearsal import rehearsal_table
+    from harness.submit.rehearsal import rehearse as run_rehearsal
+
+    settings = workspace.competition.budget
+    seconds = parse_duration(budget, "--budget") if budget else settings.seconds
+    if seconds is None:
+        raise ConfigError("rehearse", "knows no budget", "give --budget, or [budget] seconds")
+    limit = parse_size(memory, "--memory") if memory else None
+    rows = rows or settings.test_rows or len(read_test_ids(workspace.competition, workspace.root))
+    found = run_rehearsal(
+        workspace, rows=rows, budget=seconds, slowdown=slowdown, cores=cores, offline=offline
+    )
+    display.show(rehearsal_table(found))
+    failures = found.failures(limit)
+    for failure in failures:
+        display.say(f"FAIL: {failure}")
+    if failures:
+        return 2
+    if found.code == 3:
+        display.say("PASS, but the plan was cut short: `cost` on such a machine would plan better")
+        return 3
+    display.say("PASS")
+    return 0
