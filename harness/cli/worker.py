@@ -71,7 +71,7 @@ if __name__ == "__main__":
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
-    except Exception:
+    except Exception:  # told here, since os._exit below would skip the interpreter's own report
         traceback.print_exc()
         code = 1
     sys.stdout.flush()
