@@ -23,6 +23,7 @@ sample_submission = "data/sample_submission.csv"
 id = "id"
 label = "label"              # or labels = ["a", "b"] for one column a class
 # group = "patient"          # rows that must stay on one side of every split
+# invariances = ["hflip"]    # what never changes a label: "hflip", "vflip", "rot90"
 
 [folds]
 k = 5
@@ -44,7 +45,7 @@ mode = "finetune"
 weights = "timm"             # "timm" | "none" | a file | "package:NAME"
 image_size = 224
 epochs = 10
-augment = ["hflip", "crop", "colour"]
+augment = "light"            # "none" | "light" | "medium" | "heavy" | a list (docs/guide.md)
 # lr = 1e-3
 # batch_size = 32
 # predict = "average"        # the fold models' answers averaged | "soup" | "refit" (docs/guide.md)
