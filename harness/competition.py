@@ -88,7 +88,7 @@ class BudgetSection(Section):
 
     ``efficiency`` is a formula of score, seconds, base (the prior's score) and best that the plan
     makes as small as it can, within ``seconds``; without it the best score is wanted. Up to
-    ``views`` test-time views may be averaged: 2 adds the mirrored picture, 8 all turns.
+    ``views`` test-time views may be averaged, of those that [data] invariances allow.
     """
 
     seconds: float | None = Field(default=None, gt=0)

@@ -58,7 +58,7 @@ methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgb
 # [budget]
 # seconds = 60               # the whole submit process, from its start to the file
 # test_rows = 15000          # if the hidden test set is larger than the visible one
-# views = 2                  # a member may look at the mirrored picture, too (4 and 8: turns)
+# views = 2                  # a member may look at the mirrored picture, too (2, 4 or 8 views)
 # efficiency = "score/(base-best) + seconds/32400"   # a prize for speed: made small
 """
 
