@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import timm
+
 from harness.backbone import check_backbone
 from harness.competition import Competition
 from harness.display import Display
@@ -84,6 +86,7 @@ def _runs(workspace: Workspace, display: Display, wish: Wish, stopping: Stopping
         models = _choose(competition, (*wish.only, *wish.retrain))
     for model in models:  # all of them before the first is trained for hours
         check_backbone(model.backbone, model.weights, workspace.root)
+        _check_size(model)
         _check_pseudo(competition, model)
     training = read_training(workspace)
     last = training.assignment.shape[1] * training.folds.k
@@ -119,6 +122,16 @@ def _repeated(file: Path) -> tuple[ModelSection, Speed | None]:
     model = ModelSection.model_validate(stored["identity"]["model"], strict=False)
     speed = stored["circumstances"].get("speed")
     return model, Speed(**speed) if speed else None
+
+
+def _check_size(model: ModelSection) -> None:
+    fixed = getattr(timm.get_pretrained_cfg(model.backbone), "fixed_input_size", False)
+    if fixed and model.progressive < 1:
+        raise ConfigError(
+            "competition.toml [[model]]",
+            f"{model.backbone!r} takes images of one size, and progressive = {model.progressive}",
+            "remove progressive, or take another backbone",
+        )
 
 
 def _check_pseudo(competition: Competition, model: ModelSection) -> None:

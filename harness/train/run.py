@@ -41,7 +41,13 @@ from harness.train.outputs import Output
 from harness.train.probe import Head, apply_head, fit_head
 from harness.train.schedule import Schedule
 from harness.train.soup import average_weights
-from harness.train.speed import Speed, is_out_of_memory, measured_speed, training_device
+from harness.train.speed import (
+    Speed,
+    deterministic,
+    is_out_of_memory,
+    measured_speed,
+    training_device,
+)
 from harness.workspace import Workspace
 from harness.workspace.runs import (
     append_log,
@@ -250,7 +256,8 @@ class Run:
                     device, self.speed, checkpoint, self.stopping, report, keep_snapshot
                 )
                 try:
-                    seconds = train_fold(network, fold, around)
+                    with deterministic(self.model.deterministic):
+                        seconds = train_fold(network, fold, around)
                     break
                 except Exception as error:
                     self.speed = self._slower(error, job)

@@ -427,3 +427,13 @@ def test_a_run_that_another_process_trains_is_not_deleted(
         assert harness("train", "--retrain", "tuned") == 2
     assert "is being trained by another process" in capsys.readouterr().err
     assert (workspace / "oof/tuned.parquet").exists()
+
+
+def test_a_backbone_of_one_size_cannot_grow(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only_tuned(workspace, "progressive = 0.5")
+    edit(workspace / "competition.toml", '"test_resnet"', '"vit_tiny_patch16_224"')
+    assert harness("fold") == 0
+    assert harness("train") == 2
+    assert "takes images of one size" in capsys.readouterr().err
