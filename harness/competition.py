@@ -6,10 +6,19 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    Strict,
+    ValidationError,
+    model_validator,
+)
 
 from harness.errors import ConfigError, nearest
-from harness.metrics import METRICS, Metric
+from harness.metrics import Metric, Needs, get_metric, metrics_for
+from harness.metrics.custom import custom_metric
 
 FILE_NAME = "competition.toml"
 
@@ -28,20 +37,49 @@ class Section(BaseModel):
 
 
 class CompetitionSection(Section):
-    """[competition]: what is asked and how it is scored."""
+    """[competition]: what is asked and how it is scored.
+
+    ``metric`` is a known name or a function of your own, ``module:function``, with
+    ``greater_is_better`` and what it ``needs`` (by default values for regression, else
+    probabilities; "labels" if it only looks at what is decided for).
+    """
 
     name: SafeName
     task: Task
     metric: str
+    greater_is_better: bool | None = None
+    needs: Needs | None = None
     kaggle: str | None = None
+
+    @property
+    def own_metric(self) -> bool:
+        """Whether the metric is a function of the user's own."""
+        return ":" in self.metric
 
     @model_validator(mode="after")
     def _metric_fits_task(self) -> "CompetitionSection":
-        if self.metric not in METRICS:
-            raise ValueError(f"unknown metric {self.metric!r}; {nearest(self.metric, METRICS)}")
-        wants_values = METRICS[self.metric].needs == "values"
-        if wants_values != (self.task == "regression"):
-            raise ValueError(f"metric {self.metric!r} does not fit task {self.task!r}")
+        if self.own_metric:
+            if self.greater_is_better is None:
+                raise ValueError(
+                    f"the direction of {self.metric!r} is not known; "
+                    "add greater_is_better = true, or false"
+                )
+            if self.needs is not None and (self.needs == "values") != (self.task == "regression"):
+                raise ValueError(f"needs = {self.needs!r} does not fit task {self.task!r}")
+            return self
+        if self.greater_is_better is not None or self.needs is not None:
+            raise ValueError(
+                "'greater_is_better' and 'needs' are for a metric of your own; remove them"
+            )
+        try:
+            metric = get_metric(self.metric)
+        except ConfigError as error:
+            raise ValueError(f"{error.found}; {error.fix}") from None
+        if self.task not in metric.tasks:
+            raise ValueError(
+                f"metric {self.metric!r} does not fit task {self.task!r}; "
+                f"what does: {', '.join(metrics_for(self.task))}"
+            )
         return self
 
 
@@ -170,6 +208,7 @@ class Competition(Section):
     model: Annotated[tuple[ModelSection, ...], Strict(False)] = ()
     stack: StackSection = StackSection()
     budget: BudgetSection = BudgetSection()
+    _folder: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Competition":
@@ -200,7 +239,16 @@ class Competition(Section):
     @cached_property
     def metric(self) -> Metric:
         """The metric that decides the competition."""
-        return METRICS[self.competition.metric]
+        asked = self.competition
+        if not asked.own_metric:
+            return get_metric(asked.metric)
+        return custom_metric(
+            asked.metric,
+            self._folder,
+            greater_is_better=bool(asked.greater_is_better),
+            needs=asked.needs or ("values" if asked.task == "regression" else "probabilities"),
+            task=asked.task,
+        )
 
     @property
     def task(self) -> Task:
@@ -225,9 +273,16 @@ def load_competition(path: Path) -> Competition:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, f"is not valid TOML: {error}", "mend that line") from error
     try:
-        return Competition.model_validate(values)
+        competition = Competition.model_validate(values)
     except ValidationError as error:
         raise _first_error(error, path, text) from None
+    competition._folder = path.parent  # where a metric of the user's own is looked for
+    try:
+        _ = competition.metric
+    except ConfigError as error:
+        line = line_of(text, ("competition", "metric"))
+        raise ConfigError(f"{path}:{line}", f"{error.where}: {error.found}", error.fix) from None
+    return competition
 
 
 def _first_error(error: ValidationError, path: Path, text: str) -> ConfigError:

@@ -282,7 +282,7 @@ def true_probability(problem: Problem, rows: Rows) -> Array:
 
 
 def error_products(problem: Problem, rows: Rows) -> Array:
-    """(members, members): mean products of the members' errors."""
+    """(members, members): mean products of the members' errors, on the Brier score's scale."""
     truth = problem.truth[rows]
     if problem.kind == "classes":
         truth = truth[:, None] == np.arange(problem.predictions.shape[2])
@@ -295,4 +295,7 @@ def error_products(problem: Problem, rows: Rows) -> Array:
         error = problem.predictions[:, rows[piece]] - truth[piece].astype(np.float64)
         error = error.reshape(members, -1)
         products += error @ error.T
-    return np.asarray(products / len(rows))
+    # of two classes the second says all; of labels it is their mean (metrics.functions.row_brier)
+    targets = truth.shape[1]
+    alike = targets if problem.kind == "labels" or targets == 2 else 1
+    return np.asarray(products / (len(rows) * alike))

@@ -79,7 +79,7 @@ def promise(
     if stored is not None and same and stored.completed:
         return Promised(path, stored, False, None)
 
-    text, rows = prior_submission(competition, workspace.root, ensemble.targets, ensemble.prior)
+    text, rows = prior_submission(competition, workspace.root, ensemble)
     believed = _believed(nothing["score"], nothing["error"])
     sidecar = _sidecar(ensemble, believed, rows, budget, inputs)
     if not same:  # what an earlier, shorter run has written is better than the prior
@@ -146,7 +146,7 @@ def predict_within(
         for stages, some in progress.groups:
             if {members[stage] for stage in stages} >= set(ensemble.used):
                 predictions[some] = blend(cube[:, some], rows.metadata_of(some))
-        text = submission_text(workspace, path, rows, ensemble.targets, predictions)
+        text = submission_text(workspace, path, rows, ensemble, predictions)
         unwritten.clear()
         try:
             write_submission(path, text, describe(progress))
