@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.competition import Competition
-from harness.data.table import Sample, read_csv, sorted_names
+from harness.data.frame import read_frame
+from harness.data.table import Sample, sorted_names
 from harness.errors import DataError, nearest
 from harness.metrics import Metric, decide
 
@@ -125,7 +126,7 @@ def grade(
 
     The solution has the ids and either one label column or the submission's own columns.
     """
-    frame, solution = read_csv(path), read_csv(solution_path)
+    frame, solution = read_frame(path), read_frame(solution_path)
     id_column = sample.id_column if sample else competition.data.id
     for table, where in ((frame, path), (solution, solution_path)):
         if id_column not in table.columns:
