@@ -62,7 +62,7 @@ def _verified(array_file: Path, note_file: Path, shape: tuple[int, ...]) -> str 
                 return None
             write_text(note_file, json.dumps({**note, "verified": seen}))
         return str(note["content"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
 
 
