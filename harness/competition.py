@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -19,6 +20,7 @@ from pydantic import (
 from harness.errors import ConfigError, nearest
 from harness.metrics import Metric, Needs, get_metric, metrics_for
 from harness.metrics.custom import custom_metric
+from harness.patterns import placeholders
 
 FILE_NAME = "competition.toml"
 
@@ -28,6 +30,12 @@ Augmentation = Literal["hflip", "vflip", "rot90", "crop", "colour"]
 # A name becomes a file name on every system, so it is plain and short.
 SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Strings = Annotated[tuple[str, ...], Strict(False)]
+# one string is a list of one
+Patterns = Annotated[
+    tuple[str, ...],
+    Strict(False),
+    BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
+]
 
 
 class Section(BaseModel):
@@ -84,15 +92,23 @@ class CompetitionSection(Section):
 
 
 class DataSection(Section):
-    """[data]: where the tables and images are, and which columns matter."""
+    """[data]: where the tables and images are, and which columns matter.
 
-    train: str
-    images: str
+    With a ``train`` table, ``images`` (one pattern, or several of which the first that has the
+    file counts) is where an id's image lies. Without one the images that it finds are the training
+    rows, and the names in braces are their columns: ``"train/{label}/{id}.png"``. An image's id is
+    then its path below the folder that the patterns share.
+    """
+
+    train: str | None = None
+    images: Patterns
     test: str | None = None
+    test_images: Patterns = ()
     sample_submission: str | None = None
     id: str = "id"
     label: str | None = None
     labels: Strings = ()
+    separator: str = Field(default=" ", min_length=1)
     group: str | None = None
     example: Literal["elpv"] | None = None
 
@@ -100,11 +116,54 @@ class DataSection(Section):
     def _consistent(self) -> "DataSection":
         if self.label and self.labels:
             raise ValueError("give either 'label' or 'labels', not both")
-        if "{id}" not in self.images:
-            raise ValueError("'images' needs the placeholder {id}, such as 'data/images/{id}.png'")
-        if ".." in PurePosixPath(self.images.replace("\\", "/")).parts:
-            raise ValueError("'images' must not climb out of its folder with '..'")
+        if not self.images:
+            raise ValueError("'images' is empty; give a pattern such as 'data/images/{id}.png'")
+        for key, patterns in (("images", self.images), ("test_images", self.test_images)):
+            for pattern in patterns:
+                _check_pattern(key, pattern)
+        by_id = (*self.images, *self.test_images) if self.train else self.test_images
+        if any(placeholders(pattern) != ["id"] for pattern in by_id):
+            raise ValueError(
+                "'images' and 'test_images' hold {id} once and no other name in braces; "
+                "only without 'train' may 'images' read more out of a path"
+            )
+        if not self.train:
+            needed = {self.label or "label", *([self.group] if self.group else [])}
+            if self.labels:
+                raise ValueError("'labels' are columns of a table; name it as 'train'")
+            for pattern in self.images:
+                if absent := sorted(needed - set(placeholders(pattern))):
+                    raise ValueError(
+                        f"there is no 'train' table and 'images' has no {{{absent[0]}}}; name the "
+                        "table, or say where the paths hold the label: 'train/{label}/{id}.png'"
+                    )
         return self
+
+    @property
+    def label_name(self) -> str:
+        """The label column where the paths are the table, or a submission has one column."""
+        return self.label or "label"
+
+    @property
+    def patterns_for_test(self) -> tuple[str, ...]:
+        """Where the images to predict lie: ``test_images``, else ``images``."""
+        return self.test_images or self.images
+
+
+def _check_pattern(key: str, pattern: str) -> None:
+    """A ValueError unless the pattern is well formed and stays in its folder."""
+    names = placeholders(pattern)
+    if not names or "{" in (rest := re.sub(r"\{[^{}]*\}", "", pattern)) or "}" in rest:
+        raise ValueError(
+            f"{key!r} needs the placeholder {{id}}, such as 'data/images/{{id}}.png'; "
+            f"it is {pattern!r}"
+        )
+    if odd := [name for name in names if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)]:
+        raise ValueError(f"{key!r} holds {{{odd[0]}}}; a name has letters, digits and _")
+    if len(set(names)) != len(names):
+        raise ValueError(f"{key!r} holds a name in braces twice; each may stand once")
+    if ".." in PurePosixPath(pattern.replace("\\", "/")).parts:
+        raise ValueError(f"{key!r} must not climb out of its folder with '..'")
 
 
 class FoldsSection(Section):
@@ -230,8 +289,11 @@ class Competition(Section):
                     'fold models saw; set [folds] holdout, or predict = "average"'
                 )
         many_labels = bool(self.data.labels)
-        if self.competition.task == "multilabel" and not many_labels:
-            raise ValueError("task 'multilabel' needs 'labels', the list of label columns")
+        if self.competition.task == "multilabel" and not (many_labels or self.data.label):
+            raise ValueError(
+                "task 'multilabel' needs 'labels', the list of label columns, or 'label', the "
+                "column of labels joined by 'separator'; add one of them to [data]"
+            )
         if self.competition.task == "regression" and many_labels:
             raise ValueError("task 'regression' needs one 'label' column, not 'labels'")
         return self

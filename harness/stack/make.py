@@ -45,7 +45,7 @@ def stack(workspace: Workspace, display: Display) -> tuple[Ensemble, bool]:
         return stored, False
 
     rows = training.rows_in_folds
-    columns = choose_columns(names, texts[rows], workspace.root / competition.data.train)
+    columns = choose_columns(names, texts[rows], workspace.root / (competition.data.train or ""))
     problem = _problem(training, members, metric, encode(columns, texts[rows]))
     seed = competition.stack.seed
     judged = [judge(member, training, problem, seed) for member in members]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.competition import Competition
 from harness.errors import DataError
-from harness.submit.forms import form_of
+from harness.submit.forms import form_of, split
 
 SUM_TOLERANCE = 1e-6
 
@@ -64,7 +64,9 @@ def _check_cells(
     values = np.empty((0, 0))
     if form == "guesses":
         most = competition.metric.k or 1
-        many = np.array([[len(cell.split()) > most for cell in row] for row in text])
+        many = np.array(
+            [[len(split(cell, competition.data.separator)) > most for cell in row] for row in text]
+        )
         faults[f"holds more than {most} guesses"] = many
     if form in ("probabilities", "probability", "values"):
         values = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)

@@ -1,6 +1,6 @@
 """The forms that a submission's cells can have, and predictions as text in that form. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,32 +11,30 @@ from harness.errors import DataError
 from harness.metrics import decide, guesses
 
 Form = Literal["probabilities", "probability", "label", "guesses", "labels", "values"]
-"""A column a class or label; the second class's probability; one label; the first guesses, and
-all labels of a row, joined by spaces; a number."""
+"""A column a class or label; the second class's probability; one label; the first guesses, or
+all labels of a row, in one cell; a number."""
 
 
 def form_of(competition: Competition, columns: Sequence[str]) -> Form:
     """What stands in the submission's ``columns`` (without the id)."""
-    if competition.task == "regression":
+    metric, task = competition.metric, competition.task
+    if task == "regression":
         return "values"
-    if len(columns) > 1:
+    if len(columns) > 1 or columns[0] in competition.data.labels:
         return "probabilities"
-    if competition.metric.needs == "guesses":
+    if metric.needs == "guesses":
         return "guesses"
-    if competition.task == "multilabel":
-        return "probabilities" if columns[0] in competition.data.labels else "labels"
-    return "label" if competition.metric.names_labels else "probability"
+    if task == "multilabel":
+        return "labels"
+    return "label" if metric.names_labels else "probability"
 
 
 def default_columns(competition: Competition, targets: Sequence[str]) -> tuple[str, ...]:
     """The columns to submit where no sample submission says: one, or a column a target."""
     metric, task = competition.metric, competition.task
-    if (
-        metric.needs == "guesses"
-        or task == "binary"
-        or (metric.names_labels and task != "multilabel")
-    ):
-        return (competition.data.label or "label",)
+    decided = metric.names_labels and task != "multilabel"
+    if decided or metric.needs == "guesses" or task == "binary":
+        return (competition.data.label_name,)
     return tuple(targets)
 
 
@@ -48,11 +46,10 @@ def cells(
 ) -> NDArray[np.object_]:
     """(rows, columns) text for decided predictions (rows, targets).
 
-    DataError where labels are to be joined by spaces and one of them has a space in it.
+    DataError where a label that is to be joined with others has the separator in it.
     """
-    form = form_of(competition, columns)
     names = np.array(targets, dtype=object)
-    match form:
+    match form_of(competition, columns):
         case "probabilities":
             if competition.task != "multilabel":  # whoever made them: rows sum to one
                 predictions = predictions / predictions.sum(axis=1, keepdims=True, dtype=float)
@@ -62,20 +59,30 @@ def cells(
             return _text(predictions[:, [1]])
         case "label":
             return names[decide(predictions)][:, None]
-        case "guesses":
-            first = names[guesses(predictions, competition.metric.k or 1)]
-        case "labels":
-            first = [names[row >= 0.5] for row in predictions]
         case "values":
             return _text(predictions)
-    spaced = next((name for name in targets if len(name.split()) != 1), None)
-    if spaced is not None:
+        case "guesses":
+            chosen = names[guesses(predictions, competition.metric.k or 1)]
+        case "labels":
+            chosen = [names[row >= 0.5] for row in predictions]
+    return _joined(chosen, targets, competition.data.separator)
+
+
+def split(cell: str, separator: str) -> list[str]:
+    """The labels in a cell, in order."""
+    return [label for label in cell.split(separator) if label]
+
+
+def _joined(
+    chosen: Iterable[Iterable[str]], targets: Sequence[str], separator: str
+) -> NDArray[np.object_]:
+    if odd := [name for name in targets if separator in name]:
         raise DataError(
-            "submission",
-            f"joins labels by spaces, and {spaced!r} has one in it",
-            "rename the label in the tables",
+            "competition.toml [data]",
+            f"labels are joined by {separator!r}, and {odd[0]!r} has one in it",
+            "set another 'separator', or rename the label",
         )
-    return np.array([[" ".join(row)] for row in first], dtype=object)
+    return np.array([[separator.join(row)] for row in chosen], dtype=object)
 
 
 def _text(values: NDArray[Any]) -> NDArray[np.object_]:

@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.competition import Competition
-from harness.data.table import Sample, read_csv, sorted_names
+from harness.data.frame import read_frame
+from harness.data.table import Sample, sorted_names
 from harness.errors import ConfigError, DataError, nearest
 from harness.metrics import Metric, decide, metrics_for
 from harness.submit.check import check_submission
-from harness.submit.forms import form_of
+from harness.submit.forms import form_of, split
 
 Array = NDArray[Any]
 Strings = NDArray[np.object_]
@@ -37,7 +38,7 @@ def grade(
             f"{metric.name!r} does not fit task {competition.task!r}",
             f"what does: {', '.join(metrics_for(competition.task))}",
         )
-    frame, solution = read_csv(path), read_csv(solution_path)
+    frame, solution = read_frame(path), read_frame(solution_path)
     id_column = sample.id_column if sample else competition.data.id
     for table, where in ((frame, path), (solution, solution_path)):
         if id_column not in table.columns:
@@ -60,6 +61,7 @@ class _Grader:
 
     def truth_and_predictions(self) -> tuple[Array, Array]:
         """Both in the shapes of harness.metrics."""
+        separator = self.competition.data.separator
         submitted: Strings = self.cells.iloc[:, 0].to_numpy(dtype=object)
         match form_of(self.competition, self.columns):
             case "values":
@@ -81,16 +83,16 @@ class _Grader:
                 decided = self._codes(submitted, classes)
                 return self._codes(labels, classes), np.eye(len(classes))[decided]
             case "guesses":
-                return self._guesses([cell.split() for cell in submitted])
+                return self._guesses([split(cell, separator) for cell in submitted])
             case "labels":
-                true = [cell.split() for cell in self._labels()]
-                given = [cell.split() for cell in submitted]
+                true = self._label_sets()
+                given = [split(cell, separator) for cell in submitted]
                 names = sorted({name for row in (*true, *given) for name in row})
                 return _matrix(true, names), _matrix(given, names).astype(float)
 
     def _labels(self) -> Strings:
         """The solution's label column."""
-        label = self.competition.data.label or "label"
+        label = self.competition.data.label_name
         if label not in self.truth.columns:
             if len(self.truth.columns) != 1:
                 raise DataError(
@@ -99,6 +101,10 @@ class _Grader:
             label = str(self.truth.columns[0])
         labels: Strings = self.truth[label].to_numpy(dtype=object)
         return labels
+
+    def _label_sets(self) -> list[list[str]]:
+        """The labels in every cell of the solution's label column."""
+        return [split(cell, self.competition.data.separator) for cell in self._labels()]
 
     def _values(self, columns: list[str]) -> Array:
         """The solution's own numbers in the submission's columns."""
@@ -123,7 +129,7 @@ class _Grader:
         """From the submission's columns, or from a column of joined labels."""
         if set(self.columns) <= set(self.truth.columns):
             return self._values(self.columns).astype(np.int8)
-        rows = [cell.split() for cell in self._labels()]
+        rows = self._label_sets()
         self._require_known({name for row in rows for name in row}, self.columns)
         return _matrix(rows, self.columns)
 
@@ -147,9 +153,8 @@ class _Grader:
         """Guesses as predictions that rank as they do; what was not guessed is ranked below
         as many nobodies as there may be guesses."""
         most = self.competition.metric.k or 1
-        true = [cell.split() for cell in self._labels()]
-        if self.competition.task != "multilabel":
-            true = [[" ".join(row)] for row in true]
+        several = self.competition.task == "multilabel"
+        true = self._label_sets() if several else [[label] for label in self._labels()]
         names = sorted({name for row in (*true, *given) for name in row})
         code = {name: i for i, name in enumerate(names)}
         predictions = np.full((len(given), len(names) + most), -1.0)
@@ -157,7 +162,7 @@ class _Grader:
         for row, guesses in zip(predictions, given, strict=True):
             for place, name in enumerate(guesses):
                 row[code[name]] = max(row[code[name]], most - place)
-        if self.competition.task == "multilabel":
+        if several:
             padded = _matrix(true, [*names, *(f" {i}" for i in range(most))])
             return padded, predictions
         return np.array([code[row[0]] for row in true]), predictions

@@ -7,10 +7,13 @@ what ``harness.submit.table`` makes of the prior in every row (a test holds the 
 import csv
 import io
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from harness.competition import Competition
+from harness.data.csvfile import open_csv
+from harness.data.locate import listed_test_ids
 from harness.errors import DataError
 from harness.submit.forms import cells, default_columns
 from harness.workspace.ensemble import Ensemble
@@ -19,16 +22,15 @@ from harness.workspace.ensemble import Ensemble
 def prior_submission(competition: Competition, root: Path, ensemble: Ensemble) -> tuple[str, int]:
     """(the text of a submission that has the ensemble's prior in every row, its rows).
 
-    DataError where the sample submission, or without one the test table, cannot be read.
+    DataError where the sample submission, without one the test table, cannot be read; or, without
+    either, where no test image is found.
     """
     data = competition.data
-    if not (ids_file := data.sample_submission or data.test):
-        raise DataError(
-            "competition.toml [data]",
-            "names neither 'test' nor 'sample_submission'",
-            "add one, so that the ids to predict are known",
-        )
-    given, rows = read_rows(root / ids_file)
+    ids_file = data.sample_submission or data.test
+    if ids_file:
+        given, rows = read_rows(root / ids_file)
+    else:
+        given, rows = [data.id], [[id_] for id_ in listed_test_ids(data, root)]
     id_column = data.id if data.id in given else given[0]
     id_place = given.index(id_column)
     known = np.array([ensemble.prior])
@@ -47,14 +49,20 @@ def prior_submission(competition: Competition, root: Path, ensemble: Ensemble) -
 
 
 def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """(the header, the rows) of a CSV file."""
+    """(the header, the rows) of a table, as text."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        from harness.data.frame import read_frame  # which takes half a second to import
+
+        frame = read_frame(path)
+        return list(frame.columns), frame.to_numpy().tolist()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = [row for row in csv.reader(file) if row]
+        with open_csv(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            header, *rows = [row for row in csv.reader(text) if row]
     except FileNotFoundError:
         fix = "check [data] in competition.toml"
         raise DataError(path, "there is no such file", fix) from None
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError, BadZipFile) as error:
         raise DataError(path, f"cannot be read as CSV ({error})", "mend the file") from error
     if not rows:
         raise DataError(path, "has a header and no rows", "it needs at least one row")

@@ -40,7 +40,7 @@ def read_test_rows(workspace: Workspace, ensemble: Ensemble) -> TestRows:
     texts = read_metadata(competition, root, ids, names, test=True)
     return TestRows(
         ids,
-        find_images(competition, root, ids, tolerate_missing=True),
+        find_images(competition, root, ids, test=True, tolerate_missing=True),
         read_sample(competition, root),
         encode(ensemble.metadata, texts),
     )
