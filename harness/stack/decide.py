@@ -16,6 +16,8 @@ from harness.stack.resample import scorer
 SEARCH_ROWS = 10_000
 MOST_SEARCHED = 32
 """Classes or labels up to which each gets a number of its own; more get what one number makes."""
+ORDER_BLIND = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_micro", "mcc")
+"""Metrics to which a wrong class is wrong however near it is."""
 STEPS = (1.0, 0.5, 0.25, 0.1)
 """Of a weight's or a threshold's logarithm (of the odds); cut points take half of them."""
 
@@ -43,7 +45,8 @@ def rule_for(problem: Problem) -> Rule | None:
         return None
     if problem.kind == "labels":
         return "thresholds"
-    return "cut_points" if problem.task == "ordinal" else "class_weights"
+    distance_matters = problem.task == "ordinal" and problem.metric.name not in ORDER_BLIND
+    return "cut_points" if distance_matters else "class_weights"
 
 
 def fit_decisions(

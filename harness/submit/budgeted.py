@@ -81,7 +81,8 @@ def promise(
     if stored is not None and same and stored.completed:
         return Promised(path, stored, False, None)
 
-    text, rows = prior_submission(competition, workspace.root, ensemble)
+    prior = ensemble.decided_prior
+    text, rows = prior_submission(competition, workspace.root, ensemble.targets, prior)
     believed = _believed(nothing["score"], nothing["error"])
     sidecar = _sidecar(ensemble, believed, rows, budget, inputs)
     if not same:  # what an earlier, shorter run has written is better than the prior

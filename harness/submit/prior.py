@@ -6,6 +6,7 @@ what ``harness.submit.table`` makes of the prior in every row (a test holds the 
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -16,11 +17,12 @@ from harness.data.csvfile import open_csv
 from harness.data.locate import listed_test_ids
 from harness.errors import DataError
 from harness.submit.forms import cells, default_columns
-from harness.workspace.ensemble import Ensemble
 
 
-def prior_submission(competition: Competition, root: Path, ensemble: Ensemble) -> tuple[str, int]:
-    """(the text of a submission that has the ensemble's prior in every row, its rows).
+def prior_submission(
+    competition: Competition, root: Path, targets: Sequence[str], prior: Sequence[float]
+) -> tuple[str, int]:
+    """(the text of a submission that has the decided prior (targets,) in every row, its rows).
 
     DataError where the sample submission, without one the test table, cannot be read; or, without
     either, where no test image is found.
@@ -33,13 +35,11 @@ def prior_submission(competition: Competition, root: Path, ensemble: Ensemble) -
         given, rows = [data.id], [[id_] for id_ in listed_test_ids(data, root)]
     id_column = data.id if data.id in given else given[0]
     id_place = given.index(id_column)
-    known = np.array([ensemble.prior])
     asked = tuple(column for column in given if column != id_column)
     if not data.sample_submission:
-        asked = default_columns(competition, ensemble.targets)
+        asked = default_columns(competition, targets)
         given = [id_column, *asked]
-    decided = ensemble.decision.apply(known)
-    (text,) = cells(competition, asked, ensemble.targets, decided).tolist()
+    (text,) = cells(competition, asked, targets, np.array([prior])).tolist()
     place = given.index(id_column)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.data.metadata import Column
 from harness.decision import Decision, decision_from_json
 from harness.errors import WorkspaceError
@@ -79,6 +81,11 @@ class Ensemble:
     def estimate(self) -> Estimate:
         """What to believe of the ensemble as a whole."""
         return Estimate(self.nested, self.low, self.high)
+
+    @property
+    def decided_prior(self) -> tuple[float, ...]:
+        """What the decision makes of the prior (targets,)."""
+        return tuple(self.decision.apply(np.array([self.prior]))[0].tolist())
 
     @property
     def digest(self) -> str:
