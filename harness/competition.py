@@ -14,6 +14,8 @@ from pydantic import (
     PrivateAttr,
     Strict,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -64,30 +66,35 @@ class CompetitionSection(Section):
         """Whether the metric is a function of the user's own."""
         return ":" in self.metric
 
-    @model_validator(mode="after")
-    def _metric_fits_task(self) -> "CompetitionSection":
-        if self.own_metric:
-            if self.greater_is_better is None:
-                raise ValueError(
-                    f"the direction of {self.metric!r} is not known; "
-                    "add greater_is_better = true, or false"
-                )
-            if self.needs is not None and (self.needs == "values") != (self.task == "regression"):
-                raise ValueError(f"needs = {self.needs!r} does not fit task {self.task!r}")
-            return self
-        if self.greater_is_better is not None or self.needs is not None:
-            raise ValueError(
-                "'greater_is_better' and 'needs' are for a metric of your own; remove them"
-            )
+    @field_validator("metric")
+    @classmethod
+    def _metric_fits_task(cls, name: str, info: ValidationInfo) -> str:
+        if ":" in name:  # the user's own, which is looked up once the folder is known
+            return name
         try:
-            metric = get_metric(self.metric)
+            metric = get_metric(name)
         except ConfigError as error:
             raise ValueError(f"{error.found}; {error.fix}") from None
-        if self.task not in metric.tasks:
+        task = info.data.get("task")
+        if task and task not in metric.tasks:
+            fitting = ", ".join(metrics_for(task))
+            raise ValueError(f"{name!r} does not fit task {task!r}; what does: {fitting}")
+        return name
+
+    @model_validator(mode="after")
+    def _direction_is_declared(self) -> "CompetitionSection":
+        if not self.own_metric:
+            if self.greater_is_better is not None or self.needs is not None:
+                raise ValueError(
+                    "'greater_is_better' and 'needs' are for a metric of your own; remove them"
+                )
+        elif self.greater_is_better is None:
             raise ValueError(
-                f"metric {self.metric!r} does not fit task {self.task!r}; "
-                f"what does: {', '.join(metrics_for(self.task))}"
+                f"the direction of {self.metric!r} is not known; "
+                "add greater_is_better = true, or false"
             )
+        elif self.needs is not None and (self.needs == "values") != (self.task == "regression"):
+            raise ValueError(f"needs = {self.needs!r} does not fit task {self.task!r}")
         return self
 
 
