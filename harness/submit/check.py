@@ -75,7 +75,7 @@ def _check_cells(
             faults["is outside [0, 1]"] = (values < 0) | (values > 1)
     anywhere = np.logical_or.reduce(list(faults.values()))
     if anywhere.any():
-        row, place = np.unravel_index(int(anywhere.argmax()), anywhere.shape)
+        row, place = divmod(int(anywhere.argmax()), len(columns))
         what = next(fault for fault, cells in faults.items() if cells[row, place])
         raise DataError(
             path,

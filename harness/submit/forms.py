@@ -62,7 +62,7 @@ def cells(
         case "values":
             return _text(predictions)
         case "guesses":
-            chosen = names[guesses(predictions, competition.metric.k or 1)]
+            chosen = list(names[guesses(predictions, competition.metric.k or 1)])
         case "labels":
             chosen = [names[row >= 0.5] for row in predictions]
     return _joined(chosen, targets, competition.data.separator)

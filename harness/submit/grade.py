@@ -87,8 +87,8 @@ class _Grader:
             case "labels":
                 true = self._label_sets()
                 given = [split(cell, separator) for cell in submitted]
-                names = sorted({name for row in (*true, *given) for name in row})
-                return _matrix(true, names), _matrix(given, names).astype(float)
+                known = sorted({name for row in (*true, *given) for name in row})
+                return _matrix(true, known), _matrix(given, known).astype(float)
 
     def _labels(self) -> Strings:
         """The solution's label column."""
