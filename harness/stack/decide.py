@@ -10,18 +10,24 @@ import numpy as np
 
 from harness.decision import Decision, Rule
 from harness.stack.inner import thinned
+from harness.stack.link import to_logits
 from harness.stack.problem import Array, Problem, Rows
-from harness.stack.resample import scorer
+from harness.stack.resample import CONFUSION_METRICS, Scorer, scorer
 
 SEARCH_ROWS = 10_000
+SEARCH_CELLS = 100_000
+"""Rows, and rows times labels, that a search looks at, at most."""
 MOST_SEARCHED = 32
 """Classes or labels up to which each gets a number of its own; more get what one number makes."""
 ORDER_BLIND = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_micro", "mcc")
 """Metrics to which a wrong class is wrong however near it is."""
-STEPS = (1.0, 0.5, 0.25, 0.1)
-"""Of a weight's or a threshold's logarithm (of the odds); cut points take half of them."""
+CHANGES = np.array([-1.0, -0.5, -0.25, -0.1, 0.1, 0.25, 0.5, 1.0])
+"""What one move adds to a weight's logarithm or to a threshold's odds'; cut points get half."""
+SWEEPS = 20
+TOLERANCE = 1e-9
 
-Make = Callable[[Array], Decision]
+Along = Callable[[Array, int], Array]
+"""Parameters and the place of one of them → the losses (changes,) of the moves there."""
 
 
 def plain_decision(problem: Problem, *, at_least_one: bool = False) -> Decision:
@@ -56,10 +62,12 @@ def fit_decisions(
 
     ``predictions`` (rows, targets) are nested: no row's own label is in them.
     """
-    everything = np.arange(len(problem.folds), dtype=np.intp)
+    everything, targets = np.arange(len(problem.folds), dtype=np.intp), predictions.shape[1]
+    slow = rule == "thresholds" and targets <= MOST_SEARCHED
+    most = min(SEARCH_ROWS, SEARCH_CELLS // targets) if slow else SEARCH_ROWS
 
     def fit(rows: Rows) -> Decision:
-        rows = thinned(rows, SEARCH_ROWS, seed)
+        rows = thinned(rows, most, seed)
         return _fit(problem, predictions[rows], rows, rule, at_least_one)
 
     folds = problem.fold_numbers(slice(None))
@@ -81,57 +89,79 @@ def _fit(
     truth, metric = problem.truth[rows], problem.metric
     once = np.ones((1, len(rows)), dtype=np.float32)
     sign = -1 if metric.greater_is_better else 1
-    starts, make, steps = _family(rule, truth, predictions, at_least_one)
+    starts, decision = _family(rule, truth, predictions, at_least_one)
+    changes = CHANGES / 2 if rule == "cut_points" else CHANGES
 
     def loss(parameters: Array) -> float:
-        decided = make(parameters).apply(predictions)
+        decided = decision(parameters).apply(predictions)
         return sign * float(scorer(metric, truth, decided)(once)[0])
 
+    def along(parameters: Array, place: int) -> Array:
+        moves = np.eye(len(parameters))[place] * changes[:, None]
+        return np.array([loss(parameters + move) for move in moves])
+
+    if rule == "class_weights" and metric.name in CONFUSION_METRICS:
+        along = _along_class(CONFUSION_METRICS[metric.name], sign, truth, predictions)
     start = min(starts, key=loss)
-    searched = range(len(start)) if len(start) <= MOST_SEARCHED else ()
-    return make(_search(loss, start, searched, steps))
+    searched = range(len(start)) if len(start) <= MOST_SEARCHED else range(0)
+    return decision(_search(loss, along, start, searched, changes))
 
 
 def _family(
     rule: Rule, truth: Array, predictions: Array, at_least_one: bool
-) -> tuple[list[Array], Make, tuple[float, ...]]:
-    """(where the search starts, parameters → decision, its steps)."""
+) -> tuple[list[Array], Callable[[Array], Decision]]:
+    """(where a search may start, parameters → decision)."""
     targets = predictions.shape[1]
     if rule == "thresholds":
         common = [np.full(targets, odds) for odds in (0.0, -2.0, -1.5, -1.0, -0.5, 0.5)]
-        return common, lambda p: Decision(rule, _plain(1 / (1 + np.exp(-p))), at_least_one), STEPS
+        return common, lambda p: Decision(rule, _plain(1 / (1 + np.exp(-p))), at_least_one)
     share = (np.bincount(truth, minlength=targets) + 0.5) / (len(truth) + 0.5 * targets)
     if rule == "cut_points":
         rounded = np.arange(targets - 1) + 0.5
         expected = predictions @ np.arange(targets)
         as_often = np.quantile(expected, np.cumsum(share)[:-1].clip(0, 1))
-        half = tuple(step / 2 for step in STEPS)
-        return [rounded, as_often], lambda p: Decision(rule, _plain(np.sort(p))), half
+        return [rounded, as_often], lambda p: Decision(rule, _plain(np.sort(p)))
     # a class as rare as it may be gets a weight of 1 / share (Menon et al. 2021: logit adjustment)
     adjusted = [-power * np.log(share) for power in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    return adjusted, lambda p: Decision(rule, _plain(np.exp(p - p.mean()))), STEPS
+    return adjusted, lambda p: Decision(rule, _plain(np.exp(p - p.mean())))
 
 
 def _search(
-    loss: Callable[[Array], float],
-    start: Array,
-    searched: Sequence[int],
-    steps: Sequence[float],
+    loss: Callable[[Array], float], along: Along, start: Array, places: range, changes: Array
 ) -> Array:
-    """A coordinate search in shrinking steps: decisions change in jumps, so there is no slope."""
-    found, least = start, loss(start)
-    for step in steps:
-        improved = True
-        while improved:
-            improved = False
-            for place in searched:
-                for change in (step, -step):
-                    trial = found.copy()
-                    trial[place] += change
-                    new = loss(trial)
-                    if new < least:
-                        found, least, improved = trial, new, True
+    """One parameter at a time, by its best move, until none helps: decisions change in jumps, so
+    there is no slope."""
+    found, least = start.copy(), loss(start)
+    for _ in range(SWEEPS):
+        before = least
+        for place in places:
+            losses = along(found, place)
+            best = int(losses.argmin())
+            if losses[best] < least - TOLERANCE:
+                found[place] += changes[best]
+                least = float(losses[best])
+        if least == before:
+            break
     return found
+
+
+def _along_class(of_tables: Scorer, sign: int, truth: Array, predictions: Array) -> Along:
+    """As scoring every move anew, but a move of one class only asks where it beats the others."""
+    rows, classes = predictions.shape
+    logits = to_logits("classes", predictions)
+
+    def along(parameters: Array, place: int) -> Array:
+        moved = logits + parameters
+        own = moved[:, place].copy()
+        moved[:, place] = -np.inf
+        other = moved.argmax(axis=1)
+        lead = moved[np.arange(rows), other] - own
+        codes = np.where(lead < CHANGES[:, None], place, other)
+        cells = (np.arange(len(CHANGES))[:, None] * classes + truth) * classes + codes
+        counts = np.bincount(cells.ravel(), minlength=len(CHANGES) * classes**2)
+        return sign * of_tables(counts.reshape(-1, classes, classes).astype(np.float64))
+
+    return along
 
 
 def _plain(numbers: Array) -> tuple[float, ...]:
