@@ -96,10 +96,11 @@ def _fit(
         decided = decision(parameters).apply(predictions)
         return sign * float(scorer(metric, truth, decided)(once)[0])
 
-    def along(parameters: Array, place: int) -> Array:
+    def anew(parameters: Array, place: int) -> Array:
         moves = np.eye(len(parameters))[place] * changes[:, None]
         return np.array([loss(parameters + move) for move in moves])
 
+    along: Along = anew
     if rule == "class_weights" and metric.name in CONFUSION_METRICS:
         along = _along_class(CONFUSION_METRICS[metric.name], sign, truth, predictions)
     start = min(starts, key=loss)
