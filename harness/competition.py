@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from harness.errors import ConfigError, nearest
-from harness.metrics import Metric, Needs, get_metric, metrics_for
+from harness.metrics import Metric, get_metric, metrics_for
 from harness.metrics.custom import custom_metric
 from harness.patterns import placeholders
 
@@ -58,7 +58,7 @@ class CompetitionSection(Section):
     task: Task
     metric: str
     greater_is_better: bool | None = None
-    needs: Needs | None = None
+    needs: Literal["probabilities", "ranks", "labels", "values"] | None = None
     kaggle: str | None = None
 
     @property

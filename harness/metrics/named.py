@@ -1,6 +1,6 @@
 """The metrics by name. Those of several guesses carry their number: ``map@5``."""
 
-from functools import partial
+from functools import cache, partial
 
 from harness.errors import ConfigError, nearest
 from harness.metrics import functions
@@ -85,6 +85,7 @@ _GUESSING = {
 }
 
 
+@cache
 def _guessing(family: str, k: int) -> Metric:
     function, greater_is_better, tasks = _GUESSING[family]
     return Metric(f"{family}@{k}", partial(function, k), greater_is_better, "guesses", tasks, k)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.competition import Competition
-from harness.errors import DataError
+from harness.errors import ConfigError, DataError
 from harness.metrics import decide, guesses
 
 Form = Literal["probabilities", "probability", "label", "guesses", "labels", "values"]
@@ -16,7 +16,10 @@ all labels of a row, in one cell; a number."""
 
 
 def form_of(competition: Competition, columns: Sequence[str]) -> Form:
-    """What stands in the submission's ``columns`` (without the id)."""
+    """What stands in the submission's ``columns`` (without the id).
+
+    ConfigError where the metric asks for more than one column can say.
+    """
     metric, task = competition.metric, competition.task
     if task == "regression":
         return "values"
@@ -25,6 +28,13 @@ def form_of(competition: Competition, columns: Sequence[str]) -> Form:
     if metric.needs == "guesses":
         return "guesses"
     if task == "multilabel":
+        if metric.needs != "labels":
+            raise ConfigError(
+                "competition.toml [competition]",
+                f"metric {metric.name!r} needs a column a label, and the submission has only "
+                f"{columns[0]!r}",
+                'check the metric; one of your own may say needs = "labels"',
+            )
         return "labels"
     return "label" if metric.names_labels else "probability"
 

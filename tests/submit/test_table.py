@@ -7,7 +7,7 @@ import pytest
 from submit.rules import competition, sample
 
 from harness.decision import Decision
-from harness.errors import DataError
+from harness.errors import ConfigError, DataError
 from harness.submit.check import check_submission
 from harness.submit.table import make_submission
 
@@ -98,6 +98,12 @@ def test_labels_that_cannot_be_joined_are_named(tmp_path: Path) -> None:
     rules = competition(tmp_path, "multiclass", "map@2")
     with pytest.raises(DataError, match="joined by ' ', and 'big cat' has one in it"):
         make_submission(rules, None, IDS, ("ant", "bee", "big cat"), PREDICTIONS)
+
+
+def test_one_column_cannot_hold_a_probability_a_label(tmp_path: Path) -> None:
+    rules = competition(tmp_path, "multilabel", "roc_auc", 'label = "labels"')
+    with pytest.raises(ConfigError, match=r"'roc_auc' needs a column a label, and .* 'labels'"):
+        make_submission(rules, sample("id", "labels", ids="abc"), IDS, TARGETS, LABELS)
 
 
 def test_labels_are_joined_as_the_table_joins_them(tmp_path: Path) -> None:
