@@ -58,25 +58,27 @@ def _check_ids(path: Path, given: "pd.Series[str]", ids: list[str]) -> None:
 def _check_cells(
     path: Path, frame: pd.DataFrame, id_column: str, columns: list[str], competition: Competition
 ) -> None:
-    form = form_of(competition, columns)
-    text = frame[columns].astype(str).to_numpy(dtype=object)
-    faults = {"is empty": np.char.strip(text.astype(str)) == ""}
-    values = np.empty((0, 0))
-    if form == "guesses":
-        most = competition.metric.k or 1
-        many = np.array(
-            [[len(split(cell, competition.data.separator)) > most for cell in row] for row in text]
-        )
-        faults[f"holds more than {most} guesses"] = many
+    form, most = form_of(competition, columns), competition.metric.k or 1
+    text = frame[columns].to_numpy(dtype=object)
     if form in ("probabilities", "probability", "values"):
         values = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-        faults["is not a number"] = ~np.isfinite(values)
+        bad = ~np.isfinite(values)
         if form != "values":
-            faults["is outside [0, 1]"] = (values < 0) | (values > 1)
-    anywhere = np.logical_or.reduce(list(faults.values()))
-    if anywhere.any():
-        row, place = divmod(int(anywhere.argmax()), len(columns))
-        what = next(fault for fault, cells in faults.items() if cells[row, place])
+            bad |= (values < 0) | (values > 1)
+    else:
+        values = np.zeros(text.shape)
+        bad = np.array([[not cell.strip() for cell in row] for row in text])
+        if form == "guesses":
+            separator = competition.data.separator
+            bad |= np.array([[len(split(cell, separator)) > most for cell in row] for row in text])
+    if bad.any():
+        row, place = divmod(int(bad.argmax()), len(columns))
+        if not text[row, place].strip():
+            what = "is empty"
+        elif form == "guesses":
+            what = f"holds more than {most} guesses"
+        else:
+            what = "is outside [0, 1]" if np.isfinite(values[row, place]) else "is not a number"
         raise DataError(
             path,
             f"row {row + 2} (id {frame[id_column].iloc[row]!r}), column {columns[place]!r} {what}",
