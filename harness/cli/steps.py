@@ -166,7 +166,7 @@ def grade(
     from harness.board.ledger import Ledger
     from harness.data.table import read_sample
     from harness.metrics import get_metric
-    from harness.submit.table import grade as grade_submission
+    from harness.submit.grade import grade as grade_submission
 
     competition = workspace.competition
     sample = read_sample(competition, workspace.root)

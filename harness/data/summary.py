@@ -26,8 +26,9 @@ def summarise(competition: Competition, root: Path) -> list[str]:
         lines.append(f"data: images a class: {', '.join(shown[:12])}{more}")
     if table.groups is not None:
         lines.append(f"data: {len(set(table.groups))} groups")
-    if competition.data.test or competition.data.sample_submission:
+    data = competition.data
+    if data.test or data.sample_submission or data.test_images:
         test_ids = read_test_ids(competition, root)
-        find_images(competition, root, test_ids, tolerate_missing=True)
+        find_images(competition, root, test_ids, test=True, tolerate_missing=True)
         lines.append(f"data: {len(test_ids)} images to predict")
     return lines

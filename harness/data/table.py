@@ -14,8 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.competition import Competition
-from harness.errors import ConfigError, DataError, nearest
+from harness.data.frame import read_frame, read_header, require_column
+from harness.data.locate import listed_test_ids, match_files
+from harness.data.sound import require_printable, require_sound_ids
+from harness.errors import ConfigError, DataError
 from harness.metrics import decide
+from harness.patterns import common_home, placeholders
 
 Strings = NDArray[np.object_]
 
@@ -54,21 +58,20 @@ class Table:
 def read_table(competition: Competition, root: Path) -> Table:
     """The training table of a workspace; a DataError names the file, the row and the mend."""
     data = competition.data
-    source = root / data.train
+    source = root / (data.train or common_home(data.images))
     sample = read_sample(competition, root)
-    label_columns: tuple[str, ...] = ("label",)
-    if source.is_dir():
-        frame = _class_folders(source, data.id)
-    else:
-        frame = read_csv(source)
-        label_columns = data.labels or _label_column(competition, frame, sample)
-    for column in (data.id, *label_columns, *([data.group] if data.group else [])):
-        _require_column(frame, column, source)
+    header = read_header(source) if data.train else list(placeholders(data.images[0]))
+    require_printable(np.array(header, dtype=object), source, "header")
+    label_columns = data.labels or _label_column(competition, header, sample)
+    frame = _training_frame(
+        competition, root, (data.id, *label_columns, *([data.group] if data.group else []))
+    )
     ids = frame[data.id].to_numpy(dtype=object)
-    _require_unique(ids, source, data.id)
+    require_sound_ids(ids, source, data.id)
     text = frame[list(label_columns)].to_numpy(dtype=object)
     empty = np.flatnonzero((text == "").any(axis=1))
-    if len(empty):
+    # without a label of its own, a picture may have none of many
+    if len(empty) and (competition.task != "multilabel" or data.labels):
         raise DataError(
             source,
             f"{len(empty)} row(s) have no label, the first is id {ids[empty[0]]!r}",
@@ -78,6 +81,7 @@ def read_table(competition: Competition, root: Path) -> Table:
     groups = None
     if data.group:
         groups = frame[data.group].to_numpy(dtype=object)
+        require_printable(groups, source, data.group)
         missing = np.flatnonzero(groups == "")
         if len(missing):
             raise DataError(
@@ -89,38 +93,53 @@ def read_table(competition: Competition, root: Path) -> Table:
     return Table(source, ids, labels, target, targets, groups)
 
 
+def _training_frame(competition: Competition, root: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """These columns of the training rows as text: of the table, or of the images' paths."""
+    data = competition.data
+    if data.train:
+        return read_frame(root / data.train, columns)
+    found = match_files(data.images, root)
+    source = root / common_home(data.images)
+    if not found:
+        raise DataError(
+            source,
+            f"has no image that fits {data.images[0]!r}",
+            "mend 'images' in competition.toml",
+        )
+    for column in columns:
+        if column != data.id:
+            require_column(placeholders(data.images[0]), column, source)
+    rows = {name: [said[name] for said in found.values()] for name in columns if name != data.id}
+    return pd.DataFrame({data.id: list(found), **rows}, dtype=object)
+
+
 def read_sample(competition: Competition, root: Path) -> Sample | None:
     """The sample submission, or None where competition.toml names none."""
     data = competition.data
     if data.sample_submission is None:
         return None
     path = root / data.sample_submission
-    frame = read_csv(path)
-    id_column = data.id if data.id in frame.columns else str(frame.columns[0])
-    if len(frame.columns) < 2:
+    columns = read_header(path)
+    id_column = data.id if data.id in columns else columns[0]
+    if len(columns) < 2:
         raise DataError(path, "has no column besides the id", "use the competition's own file")
-    ids = frame[id_column].to_numpy(dtype=object)
-    _require_unique(ids, path, id_column)
-    return Sample(path, tuple(map(str, frame.columns)), id_column, ids)
+    require_printable(np.array(columns, dtype=object), path, "header")
+    ids = read_frame(path, [id_column])[id_column].to_numpy(dtype=object)
+    require_sound_ids(ids, path, id_column)
+    return Sample(path, tuple(columns), id_column, ids)
 
 
 def read_test_ids(competition: Competition, root: Path) -> Strings:
-    """The ids to predict: the test table's, else the sample submission's."""
+    """The ids to predict: of the test table, of the sample submission, or of ``test_images``."""
     data = competition.data
     sample = read_sample(competition, root)
     if data.test is None:
-        if sample is None:
-            raise DataError(
-                "competition.toml [data]",
-                "names neither 'test' nor 'sample_submission'",
-                "add one, so that the ids to predict are known",
-            )
-        return sample.ids
+        if sample is not None:
+            return sample.ids
+        return np.array(listed_test_ids(data, root), dtype=object)
     path = root / data.test
-    frame = read_csv(path)
-    _require_column(frame, data.id, path)
-    ids: Strings = frame[data.id].to_numpy(dtype=object)
-    _require_unique(ids, path, data.id)
+    ids: Strings = read_frame(path, [data.id])[data.id].to_numpy(dtype=object)
+    require_sound_ids(ids, path, data.id)
     if sample is not None and set(ids) != set(sample.ids):
         odd = sorted(set(ids) ^ set(sample.ids))
         raise DataError(
@@ -149,33 +168,19 @@ def read_metadata(
             f"metadata names {odd[0]!r}, which is the id or the label",
             "leave it out",
         )
-    where = data.test if test else data.train
-    if where is None or (root / where).is_dir():
+    if test and data.test is None:
         raise ConfigError(
             "competition.toml [stack]",
-            f"metadata needs a table for the {'test' if test else 'training'} rows",
-            f"set [data] {'test' if test else 'train'} to a CSV file, or leave metadata out",
+            "metadata needs a table for the test rows",
+            "set [data] test to one, or leave metadata out",
         )
-    frame = read_csv(root / where)
-    for name in names:
-        _require_column(frame, name, root / where)
+    columns = [data.id, *names]
+    frame = (
+        read_frame(root / str(data.test), columns)
+        if test
+        else _training_frame(competition, root, columns)
+    )
     return frame.set_index(data.id)[list(names)].loc[list(ids)].to_numpy(dtype=object)
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV table as text, nothing converted, nothing read as missing."""
-    if not path.exists():
-        raise DataError(path, "there is no such file", "check [data] in competition.toml")
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
-    except pd.errors.EmptyDataError:
-        raise DataError(path, "is empty", "it needs a header line and rows") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise DataError(path, f"cannot be read as CSV ({reason})", "mend the file") from error
-    if not len(frame):
-        raise DataError(path, "has a header and no rows", "it needs at least one row")
-    return frame
 
 
 def sorted_names(names: Sequence[str]) -> list[str]:
@@ -219,9 +224,23 @@ def _targets(
             )
         return decide(matrix), columns, np.array(columns, dtype=object)[decide(matrix)]
     labels = text[:, 0]
+    require_printable(labels, source, columns[0])
+    if task == "multilabel":
+        return _joined_labels(labels, competition.data.separator)
     classes = _class_order(competition, sorted_names(list(pd.unique(labels))), sample, source)
     codes = pd.Categorical(labels, categories=classes).codes.astype(np.int64)
     return codes, tuple(classes), labels
+
+
+def _joined_labels(
+    labels: Strings, separator: str
+) -> tuple[NDArray[np.int8], tuple[str, ...], Strings]:
+    """(0/1 (rows, labels), the labels in order, the text) of labels joined by a separator."""
+    texts, place = np.unique(labels.astype(str), return_inverse=True)
+    split = [[label for label in text.split(separator) if label] for text in texts]
+    names = sorted_names(sorted({label for one in split for label in one}))
+    hot = np.array([[name in one for name in names] for one in split], dtype=np.int8)
+    return hot.reshape(len(texts), -1)[place], tuple(names), labels
 
 
 def _class_order(
@@ -236,7 +255,7 @@ def _class_order(
             source, f"has {len(classes)} classes for task 'binary'", "set task = 'multiclass'"
         )
     if sample is None or len(sample.target_columns) == 1:
-        if sample is not None and task != "binary" and competition.metric.needs != "labels":
+        if sample is not None and task != "binary" and not competition.metric.names_labels:
             raise DataError(
                 sample.path,
                 f"has the one column {sample.target_columns[0]!r} for {len(classes)} classes and "
@@ -256,32 +275,19 @@ def _class_order(
 
 
 def _label_column(
-    competition: Competition, frame: pd.DataFrame, sample: Sample | None
+    competition: Competition, header: Sequence[str], sample: Sample | None
 ) -> tuple[str, ...]:
     """The label column: as said, else the sample's only target column, if the table has it."""
-    if competition.data.label:
-        return (competition.data.label,)
+    data = competition.data
+    if data.label or not data.train:
+        return (data.label_name,)
     if sample is not None and len(sample.target_columns) == 1:
         return sample.target_columns
     raise DataError(
         "competition.toml [data]",
         "names no label column",
-        f'add label = "…"; the table has {", ".join(map(str, frame.columns[:12]))}',
+        f'add label = "…"; the table has {", ".join(header[:12])}',
     )
-
-
-def _class_folders(folder: Path, id_column: str) -> pd.DataFrame:
-    """One row for each file in a folder of class folders; the id is ``class/file``."""
-    rows = [
-        (f"{kind.name}/{file.name}", kind.name)
-        for kind in sorted(folder.iterdir())
-        if kind.is_dir() and not kind.name.startswith(".")
-        for file in sorted(kind.iterdir())
-        if file.is_file() and not file.name.startswith(".")
-    ]
-    if not rows:
-        raise DataError(folder, "has no class folders with files", "check [data] train")
-    return pd.DataFrame(rows, columns=[id_column, "label"], dtype=object)
 
 
 def _numbers(values: Strings, source: Path, column: str) -> NDArray[np.float64]:
@@ -294,24 +300,3 @@ def _numbers(values: Strings, source: Path, column: str) -> NDArray[np.float64]:
             "mend the value or the task in competition.toml",
         )
     return numbers
-
-
-def _require_column(frame: pd.DataFrame, column: str, source: Path) -> None:
-    if column not in frame.columns:
-        raise DataError(
-            source, f"has no column {column!r}", nearest(column, map(str, frame.columns))
-        )
-
-
-def _require_unique(ids: Strings, source: Path, column: str) -> None:
-    repeated = pd.Series(ids).duplicated()
-    if repeated.any():
-        first = ids[int(repeated.argmax())]
-        raise DataError(
-            source,
-            f"id {first!r} stands in column {column!r} more than once",
-            "each image needs one row",
-        )
-    if (ids == "").any():
-        row = int(np.flatnonzero(ids == "")[0]) + 2
-        raise DataError(source, f"row {row} has an empty id", "give it one or remove the row")

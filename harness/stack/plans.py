@@ -114,6 +114,7 @@ def make_plans(
             options,
             sheet.costs(rows),
             rows,
+            fold_decisions=ensemble.fold_decisions,
         )
         plans += selection.plans()
         plans.append(_everything(ensemble, selection))

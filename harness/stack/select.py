@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from harness.metrics import get_metric
+from harness.decision import Decision
 from harness.predict.plan import RULES, Combine, Costs, Plan, Stage, blend
 from harness.stack.blend import blend_from_json
-from harness.stack.cascade import ROW_METRICS, SHARES, Nested, row_losses, send
+from harness.stack.cascade import SHARES, Nested, row_losses, send
+from harness.stack.decide import decide_nested
 from harness.stack.methods import METHODS
 from harness.stack.problem import Array, Problem
-from harness.stack.resample import bootstrap_scores
+from harness.stack.resample import ROW_METRICS, bootstrap_scores
 from harness.stack.subset import Subset, best_subset, pareto_subsets
 
 BOOTSTRAP = 200
@@ -94,7 +95,8 @@ class Selection:
     blended by logistic regression (ridge for values) where its nested loss is lower; that takes
     a fit a fold for some dozens of sets, half a minute for a dozen members and 2,000 rows. ``gap``
     is how much lower the loss of the best subset could be where there were too many members to
-    search them all.
+    search them all. ``fold_decisions`` (one a fold, ascending) become of predictions what the
+    ensemble's decision does on test rows: with them plans are scored.
     ValueError if the options' names are not those of the problem's members.
     """
 
@@ -106,6 +108,7 @@ class Selection:
         rows: int,
         *,
         learn: bool = True,
+        fold_decisions: Sequence[Decision] = (),
     ) -> None:
         from threadpoolctl import threadpool_limits
 
@@ -121,6 +124,7 @@ class Selection:
         self.options = tuple(by_name[name] for name in self.problem.names)
         self.members = [option.member for option in self.options]
         self.costs, self.rows = costs, rows
+        self.fold_decisions = fold_decisions or (Decision(),) * len(set(problem.folds.tolist()))
         self._passes: dict[tuple[int, ...], tuple[float, float]] = {}
         with threadpool_limits(1):  # thousands of small products: threads would only wait
             self.nested = Nested(self.problem)
@@ -164,14 +168,15 @@ class Selection:
             for position, (i, share, rule) in enumerate(cascade.stages)
         ]
         (score,), samples = bootstrap_scores(
-            self.problem, [self.predictions(cascade)], slice(None), BOOTSTRAP, 0
+            self.problem, [self._decided(self.predictions(cascade))], slice(None), BOOTSTRAP, 0
         )
-        if self.problem.metric.name in ROW_METRICS:  # even the ranking rule is nested there
+        if self._sums_rows:  # even the ranking rule is nested there
             score = -cascade.loss if self.problem.metric.greater_is_better else cascade.loss
             score = score**0.5 if self.problem.metric.name == "rmse" else score
         return Plan(
             kind=self.problem.kind,
             metric=self.problem.metric.name,
+            greater_is_better=self.problem.metric.greater_is_better,
             stages=tuple(stages),
             blends=self._blends(cascade.order),
             weights=self.weights(cascade.order),
@@ -183,7 +188,7 @@ class Selection:
             error=float(np.std(samples[:, 0])),
             prefix_scores=tuple(
                 self.problem.metric.score(
-                    self.problem.truth, self.nested.predictions(cascade.order[:k])
+                    self.problem.truth, self._decided(self.nested.predictions(cascade.order[:k]))
                 )
                 for k in range(len(stages) + 1)
             ),
@@ -331,9 +336,9 @@ class Selection:
         for _ in range(LEARNING_ROUNDS if learn else 0):  # what is learnt moves the frontier
             orders = list(dict.fromkeys([*orders, self._learn(front)]))
             front = self._cascades(orders)
-        if self.problem.metric.name in ROW_METRICS:
+        if self._sums_rows:
             return front
-        # the smooth loss stood in for the metric so far
+        # so far the smooth loss stood in for the metric, or the most probable class for the rule
         return pareto([replace(one, loss=self._loss(one)) for one in spread(front, SCORED)])
 
     def _cascades(self, orders: Sequence[tuple[int, ...]]) -> list[Cascade]:
@@ -342,7 +347,17 @@ class Selection:
         return pareto([self._nothing(), *found, *third])
 
     def _loss(self, cascade: Cascade) -> float:
-        return self.problem.metric.loss(self.problem.truth, self.predictions(cascade))
+        decided = self._decided(self.predictions(cascade))
+        return self.problem.metric.loss(self.problem.truth, decided)
+
+    def _decided(self, predictions: Array) -> Array:
+        return decide_nested(self.problem, predictions, self.fold_decisions)
+
+    @property
+    def _sums_rows(self) -> bool:
+        """Whether a cascade's loss, which knows no rule of decision, is the metric's."""
+        ruled = any(one.rule not in ("as_they_are", "range") for one in self.fold_decisions)
+        return self.problem.metric.family in ROW_METRICS and not ruled
 
     def _two_levels(self, order: tuple[int, ...]) -> list[Cascade]:
         """Cascades in which every image gets one prefix, and the most urgent a longer one."""
@@ -444,6 +459,6 @@ def choose(plans: Sequence[Plan], budget: float, rows: int, slowdown: float = 1.
 
     The cheapest if none does: following it, as far as it gets, is the best there is.
     """
-    sign = 1 if get_metric(plans[0].metric).greater_is_better else -1
+    sign = 1 if plans[0].greater_is_better else -1
     fitting = [plan for plan in plans if plan.seconds_for(rows, slowdown) <= budget]
     return max(fitting, key=lambda plan: sign * plan.score) if fitting else plans[0]

@@ -3,7 +3,6 @@
 It happens in a workspace of its own under .cache/, whose test images are this one's, repeated.
 """
 
-import csv
 import os
 import shutil
 import signal
@@ -15,11 +14,16 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import pandas as pd
 from rich import box
 from rich.table import Table
 
 from harness.competition import FILE_NAME
+from harness.data.frame import write_frame
+from harness.data.locate import locate
+from harness.data.table import read_test_ids
 from harness.errors import ConfigError
+from harness.patterns import fill
 from harness.submit.prior import read_rows
 from harness.workspace import Workspace
 from harness.workspace.submissions import Sidecar, read_sidecar
@@ -132,43 +136,42 @@ def rehearsal_table(found: Rehearsal) -> Table:
 
 def _lay_out(workspace: Workspace, folder: Path, rows: int) -> None:
     """A workspace with this one's models, whose test rows are repeated up to ``rows``."""
-    data = workspace.competition.data
+    data, root = workspace.competition.data, workspace.root
     tables = [name for name in (data.test, data.sample_submission) if name]
-    for name in (*tables, data.images):
+    for name in (*tables, *data.patterns_for_test):
         if Path(name).is_absolute():
             raise ConfigError(
                 f"{FILE_NAME} [data]",
                 f"{name!r} is an absolute path, which cannot be laid out anew",
                 "make it relative to the workspace",
             )
-    if not tables:
-        raise ConfigError(f"{FILE_NAME} [data]", "names no test rows", "add 'test'")
     folder.mkdir(parents=True)
-    shutil.copy(workspace.root / FILE_NAME, folder / FILE_NAME)
+    shutil.copy(root / FILE_NAME, folder / FILE_NAME)
     os.symlink(workspace.models.resolve(), folder / "models", target_is_directory=True)
     for name in tables:
-        _repeat_table(workspace.root / name, folder / name, data.id, rows)
-    header, given = read_rows(workspace.root / tables[-1])
-    place = header.index(data.id) if data.id in header else 0
-    for id_, repeated in islice(_repeated([row[place] for row in given]), rows):
-        source = workspace.root / data.images.replace("{id}", id_)
-        copy = folder / data.images.replace("{id}", repeated)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if source.exists():  # one that is missing is missing there, too
-            _link(source, copy)
+        _repeat_table(root / name, folder / name, data.id, rows)
+    ids = read_test_ids(workspace.competition, root).tolist()
+    found = dict(zip(ids, locate(data.patterns_for_test, root, ids), strict=True))
+    for id_, repeated in islice(_repeated(ids), rows):
+        if (source := found[id_]) is None:  # one that is missing is missing there, too
+            continue
+        for pattern in data.patterns_for_test:
+            if source == root / fill(pattern, id_):
+                copy = folder / fill(pattern, repeated)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                _link(source, copy)
 
 
 def _repeat_table(source: Path, copy: Path, id_column: str, rows: int) -> None:
     header, given = read_rows(source)
     place = header.index(id_column) if id_column in header else 0
+    by_id = {row[place]: row for row in given}
+    repeated = [
+        [*by_id[id_][:place], name, *by_id[id_][place + 1 :]]
+        for id_, name in islice(_repeated(list(by_id)), rows)
+    ]
     copy.parent.mkdir(parents=True, exist_ok=True)
-    with copy.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        by_id = {row[place]: row for row in given}
-        for id_, repeated in islice(_repeated([row[place] for row in given]), rows):
-            row = by_id[id_]
-            writer.writerow([*row[:place], repeated, *row[place + 1 :]])
+    write_frame(copy, pd.DataFrame(repeated, columns=header, dtype=object))
 
 
 def _repeated(ids: Sequence[str]) -> Iterator[tuple[str, str]]:

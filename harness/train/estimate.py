@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.data.images import cache_bytes
 from harness.train.hours import Work
 from harness.train.run import Run
 
@@ -27,7 +28,7 @@ def estimate(run: Run, folds: Sequence[int]) -> Work:
     weights = run.weights_bytes
     kept = 1 if model.mode == "probe" else len(jobs) * model.snapshots
     passing = 0 if model.mode == "probe" else CHECKPOINT
-    cache = images * model.image_size**2 * 3
+    cache = cache_bytes(images, model.image_size)
     return Work(
         model.name,
         model.backbone,
