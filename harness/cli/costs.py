@@ -76,7 +76,7 @@ def _kinds(names: Sequence[str], *, quick: bool) -> list[Kind]:
             raise ConfigError("--engine", f"there is no engine {name!r}", nearest(name, ENGINES))
     if names:
         return [ENGINES[name] for name in names]
-    device = choose_device("auto", training=False)
+    device = choose_device("auto")
     if quick:
         return [ENGINES[f"{'cuda' if device.torch.type == 'cuda' else 'torch'}-{device.precision}"]]
     return [kind for kind in engines_here() if not kind.compiled]

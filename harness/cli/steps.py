@@ -71,13 +71,6 @@ def fold(
     )
 
 
-def train(workspace: "Workspace", display: Display, only: list[str], retrain: list[str]) -> None:
-    """Train what is missing."""
-    from harness.train.jobs import train as train_models
-
-    train_models(workspace, display, only=only, retrain=retrain)
-
-
 def stack(workspace: "Workspace", display: Display, *, show: bool = True) -> None:
     """Combine the members; ``show`` prints the tables."""
     from harness.stack.make import stack as stack_members

@@ -133,9 +133,7 @@ def _ensemble(
         used=tuple(problem.names[i] for i in chosen.blend.members_used),
         targets=training.targets,
         member_scores=tuple(own),
-        member_seconds=tuple(
-            float(member.out_of_fold.metadata.get("seconds", "nan")) for member in members
-        ),
+        member_seconds=tuple(member.seconds for member in members),
         weights=tuple(one.weights for one in judged),
         scores=tuple(
             Score(

@@ -233,6 +233,7 @@ def _load(
     workspace: Workspace, ensemble: Ensemble, plan: "Plan", sheet: "CostSheet", stage: int
 ) -> "Engine":
     from harness.predict.engines import ENGINES, load_engine, open_run
+    from harness.predict.views import InViews, allowed_views
 
     wanted = plan.stages[stage]
     (found,) = [
@@ -242,13 +243,15 @@ def _load(
     ]
     run = open_run(workspace.models / wanted.member)
     weights = ensemble.weights[ensemble.members.index(wanted.member)]
-    return load_engine(
+    engine = load_engine(
         ENGINES[wanted.engine],
         run,
         weights[: wanted.folds],
         workspace.models / "ensemble" / "engines",
         batch=found.cost.batch,
     )
+    views = allowed_views(workspace.competition.data.invariances)
+    return InViews(engine, views[: wanted.views])
 
 
 def _given(
