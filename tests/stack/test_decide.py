@@ -8,9 +8,11 @@ from stack.problems import make_problem
 
 from harness.decision import Decision
 from harness.metrics import get_metric
+from harness.predict.plan import Costs
 from harness.stack.decide import decide_nested, fit_decisions, plain_decision, rule_for
 from harness.stack.honest import choose, evaluate
 from harness.stack.problem import Problem
+from harness.stack.select import Option, Selection
 
 ROWS = 3000
 
@@ -128,6 +130,26 @@ def test_a_folds_rule_does_not_know_the_folds_labels(task: str, metric: str) -> 
     _, again = fit_decisions(replace(problem, truth=truth), predictions, rule, 0)
     assert again[2] == by_fold[2]
     assert again != by_fold
+
+
+@pytest.mark.parametrize(("task", "metric"), PLANTED[2:8:3])
+def test_plans_are_scored_by_what_is_decided(task: str, metric: str) -> None:
+    problem, _ = planted(task, metric, rows=1000)
+    chosen = choose(evaluate(problem, (), seed=0, bootstrap=100))
+    option = Option("only", "only", "e", 1, 1, 32, 0.1, 0.01)
+
+    def score(fold_decisions: tuple[Decision, ...]) -> tuple[float, tuple[float, ...]]:
+        costs = Costs(0.5, 0.1, ((32, 0.001),))
+        selection = Selection(
+            problem, [option], costs, 100, learn=False, fold_decisions=fold_decisions
+        )
+        plan = selection.plan_for_all([0])
+        return plan.score, plan.prefix_scores
+
+    ruled, prefixes = score(chosen.fold_decisions)
+    assert ruled == pytest.approx(chosen.nested.value, abs=1e-6)
+    assert prefixes[-1] == pytest.approx(ruled)
+    assert ruled > score(())[0] + 0.05
 
 
 def test_certain_answers_serve_the_probabilistic_f1() -> None:
