@@ -11,8 +11,9 @@ from harness.metrics import get_metric
 from harness.predict.plan import Costs
 from harness.stack.decide import decide_nested, fit_decisions, plain_decision, rule_for
 from harness.stack.honest import choose, evaluate
+from harness.stack.priced import Option
 from harness.stack.problem import Problem
-from harness.stack.select import Option, Selection
+from harness.stack.select import Selection
 
 ROWS = 3000
 

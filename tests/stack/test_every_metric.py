@@ -10,10 +10,12 @@ from stack.test_weights import every_metric
 
 from harness.metrics.custom import custom_metric
 from harness.predict.plan import Costs
+from harness.stack.chosen import combiner
 from harness.stack.honest import choose, evaluate, score_of_choice
 from harness.stack.methods import METHODS
+from harness.stack.priced import Option
 from harness.stack.problem import Problem
-from harness.stack.select import Option, Selection, combiner
+from harness.stack.select import Selection
 
 QUICK = ("geometric_mean", "rank_mean", "vote", "temperature", "weighted", "ridge")
 OWN = "def score(truth, predictions):\n    return (predictions.argmax(axis=1) == truth).mean()\n"
