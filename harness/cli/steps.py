@@ -29,6 +29,20 @@ def command(verb: str, root: Path) -> str:
     return f"python -m harness {verb}" + ("" if root == Path() else f" -C {root}")
 
 
+def init(folder: Path, source: Path | None, display: Display) -> None:
+    """A new competition.toml: a template, or filled in from what lies in ``source``."""
+    from harness.workspace.template import write_template
+
+    if source is None:
+        display.say(f"wrote {write_template(folder)}: say there where your images and labels are")
+        return
+    from harness.init.write import init_from
+
+    path, questions = init_from(folder, source)
+    asked = "1 question" if questions == 1 else f"{questions} questions"
+    display.say(f"wrote {path}: {asked} for you in it; look at the metric in any case")
+
+
 def data(workspace: "Workspace", display: Display) -> None:
     """Lay the example out if there is one, then say what the data look like."""
     from harness.data.examples import PREPARE

@@ -44,18 +44,23 @@ def _version(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="PATH", help="Look at this unpacked competition, and fill it in."
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Make a workspace: a folder with a commented competition.toml to fill in.
+    """Make a workspace: a folder with a commented competition.toml.
 
-    Example: `python -m harness init cassava`
+    With `--from` each value has its reason, and what could not be decided is a question.
+
+    Example: `python -m harness init cassava --from ~/Downloads/cassava-leaf-disease`
     """
-    from harness.workspace.template import write_template
-
-    path = write_template(folder)
     display = Display()
-    display.say(f"wrote {path}: say there where your images and labels are")
-    display.say(f"next: python -m harness data -C {folder}")
+    steps.init(folder, source, display)
+    display.say(f"next: {steps.command('doctor' if source else 'data', folder)}")
 
 
 @app.command()
