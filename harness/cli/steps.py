@@ -55,6 +55,28 @@ def data(workspace: "Workspace", display: Display) -> None:
         display.say(line)
 
 
+def doctor(workspace: "Workspace", display: Display) -> bool:
+    """Say what was found; whether nothing has to be mended."""
+    from harness.doctor.examine import examine
+
+    marks = {"ok": "ok  ", "note": "look", "mend": "MEND"}
+    found = examine(workspace, display)
+    for finding in found:
+        display.say(f"{marks[finding.verdict]}  {finding.topic:8}  {finding.text}")
+    faults = sum(finding.verdict == "mend" for finding in found)
+    if faults:
+        display.say(f"doctor: {faults} of {len(found)} findings must be mended")
+    return not faults
+
+
+def next_verb(workspace: "Workspace") -> str:
+    """The verb that goes on from where the workspace is."""
+    from harness.doctor.examine import progress_of
+    from harness.doctor.findings import next_verb as after
+
+    return after(progress_of(workspace))
+
+
 def fold(
     workspace: "Workspace", display: Display, *, fresh: bool = False, check: bool = False
 ) -> None:

@@ -75,6 +75,21 @@ def data(root: Root = HERE, verbose: Verbose = False) -> None:
 
 
 @app.command()
+def doctor(root: Root = HERE, verbose: Verbose = False) -> None:
+    """Check the workspace and the machine: tables, every image, disk, devices, weights, Kaggle.
+
+    Exit code 2 if something must be mended.
+
+    Example: `python -m harness doctor -C cassava`
+    """
+    workspace, display = steps.open_workspace(root)
+    if not steps.doctor(workspace, display):
+        display.say(f"next: mend what is marked, then {steps.command('doctor', root)}")
+        raise typer.Exit(2)
+    display.say(f"next: {steps.command(steps.next_verb(workspace), root)}")
+
+
+@app.command()
 def fold(
     root: Root = HERE,
     fresh: Annotated[

@@ -47,25 +47,34 @@ def find_images(
     ``test`` looks where the images to predict lie. With ``tolerate_missing`` only all of them
     missing is an error; a missing one has the path where it was expected first.
     """
-    data = competition.data
-    if test:
-        patterns = data.patterns_for_test
-    elif data.train:
-        patterns = data.images
-    else:  # an id is its image's path
-        patterns = (posixpath.join(common_home(data.images), "{id}"),)
     ids = list(ids)
-    found = locate(patterns, root, ids)
+    found = image_paths(competition, root, ids, test=test)
+    expected = _patterns(competition, test=test)[0]
     missing = [id_ for id_, path in zip(ids, found, strict=True) if path is None]
     if missing and not (tolerate_missing and len(missing) < len(ids)):
-        key = "test_images" if test and data.test_images else "images"
+        key = "test_images" if test and competition.data.test_images else "images"
         raise DataError(
-            root / home(patterns[0]),
+            root / home(expected),
             f"{len(missing)} of {len(ids)} ids have no image, the first is "
-            f"{fill(patterns[0], missing[0])!r}",
+            f"{fill(expected, missing[0])!r}",
             f"add the images, or mend {key!r} in competition.toml",
         )
-    return [path or root / fill(patterns[0], id_) for id_, path in zip(ids, found, strict=True)]
+    return [path or root / fill(expected, id_) for id_, path in zip(ids, found, strict=True)]
+
+
+def image_paths(
+    competition: Competition, root: Path, ids: Iterable[str], *, test: bool = False
+) -> list[Path | None]:
+    """The image file of each id, None where there is none; a DataError if one leads out."""
+    return locate(_patterns(competition, test=test), root, ids)
+
+
+def _patterns(competition: Competition, *, test: bool) -> tuple[str, ...]:
+    """Where images lie, by id; without a training table its ids are paths."""
+    data = competition.data
+    if test:
+        return data.patterns_for_test
+    return data.images if data.train else (posixpath.join(common_home(data.images), "{id}"),)
 
 
 def decode(path: Path, sizes: Sequence[int]) -> list[Pixels]:

@@ -22,6 +22,7 @@ from harness.init.places import (
 )
 
 FOLDS = 5
+_ORDER = ("train", "test", "images", "test_images", "sample_submission", "id", "label", "labels")
 _ENTITY = re.compile(
     r"patient|subject|person|individual|lesion|animal|specimen|donor|slide|series|session|"
     r"camera|scene|video|site|location|group",
@@ -104,7 +105,7 @@ class _Inference:
                 "task": Setting(question.task, question.why, question.doubt),
                 "metric": self._metric(question),
             },
-            self.data,
+            {key: self.data[key] for key in _ORDER if key in self.data},
             folds,
             groups,
             self._metadata(train),
@@ -178,7 +179,7 @@ class _Inference:
         id_column = self._id_column(columns)
         assert id_column is not None  # else it would not be the training table
         ids = columns[id_column].tolist()
-        places = places_of(ids, self.seen.images)
+        places = places_of(ids, self.seen.images, "train")
         labels = self._label_columns(columns, id_column)
         self.data["train"] = Setting(train, f"has labels and {len(ids)} rows")
         self.data["id"] = Setting(id_column, "every cell differs and is the name of an image")
@@ -249,7 +250,7 @@ class _Inference:
             if name not in (train, self.sample) and set(columns.get(self.asked[0], ())) == set(ids):
                 self.data["test"] = Setting(name, "has the sample's ids")
                 break
-        places = places_of(ids, self.seen.images)
+        places = places_of(ids, self.seen.images, "test")
         if not places.found:
             self.questions.append(
                 f"no image has an id of {self.sample}: where are the test images? (test_images)"
@@ -296,7 +297,13 @@ class _Inference:
                 why = f"{several} values for {len(cells)} rows"
                 if _ENTITY.search(name):
                     found.append(
-                        (0, -several, Setting(name, f"named like what is seen often: {why}"))
+                        (
+                            0,
+                            -several,
+                            Setting(
+                                name, f"its name is that of something seen more than once: {why}"
+                            ),
+                        )
                     )
                 elif not _are_numbers(cells):
                     doubt = "do its rows belong together?"

@@ -21,8 +21,11 @@ class Places:
     others: tuple[str, ...] = ()
 
 
-def places_of(ids: Sequence[str], images: Sequence[str]) -> Places:
-    """The fewest patterns with ``{id}`` that find the images of the ids."""
+def places_of(ids: Sequence[str], images: Sequence[str], prefer: str = "") -> Places:
+    """The fewest patterns with ``{id}`` that find the images of the ids.
+
+    Of folders that do so alike, one whose name holds ``prefer`` comes first.
+    """
     known = set(images)
     by_name: dict[str, list[str]] = defaultdict(list)
     for path in images:
@@ -36,7 +39,9 @@ def places_of(ids: Sequence[str], images: Sequence[str]) -> Places:
             for tail in {id_, id_ + ending}:
                 if path == tail or path.endswith(f"/{tail}"):
                     votes[path[: len(path) - len(tail)], tail[len(id_) :]] += 1
-    ranked = sorted(votes, key=lambda place: (-votes[place], len(place[0]), place))
+    ranked = sorted(
+        votes, key=lambda place: (-votes[place], prefer not in place[0], len(place[0]), place)
+    )
     waiting, chosen = list(dict.fromkeys(ids)), []
     others: list[str] = []
     for folder, ending in ranked:
