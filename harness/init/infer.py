@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from harness.competition import Task
 from harness.init.labels import Question, is_marks, question_of
 from harness.init.places import (
+    Index,
     class_folders,
     labels_in_names,
     places_called_test,
@@ -80,6 +81,7 @@ class _Inference:
 
     def __init__(self, seen: Seen) -> None:
         self.seen = seen
+        self.index = Index(seen.images)
         self.data: dict[str, Setting] = {}
         self.questions: list[str] = []
         self.sample = self._sample()
@@ -156,7 +158,7 @@ class _Inference:
         for name in (*named, *(other for other in columns if other not in named)):
             cells = columns[name].tolist()
             if len(set(cells)) == len(cells) and (
-                places_of(cells, self.seen.images).found > len(cells) / 2
+                places_of(cells, self.index).found > len(cells) / 2
             ):
                 return name
         return None
@@ -179,7 +181,7 @@ class _Inference:
         id_column = self._id_column(columns)
         assert id_column is not None  # else it would not be the training table
         ids = columns[id_column].tolist()
-        places = places_of(ids, self.seen.images, "train")
+        places = places_of(ids, self.index, "train", avoid="test")
         labels = self._label_columns(columns, id_column)
         self.data["train"] = Setting(train, f"has labels and {len(ids)} rows")
         self.data["id"] = Setting(id_column, "every cell differs and is the name of an image")
@@ -250,7 +252,7 @@ class _Inference:
             if name not in (train, self.sample) and set(columns.get(self.asked[0], ())) == set(ids):
                 self.data["test"] = Setting(name, "has the sample's ids")
                 break
-        places = places_of(ids, self.seen.images, "test")
+        places = places_of(ids, self.index, "test", avoid="train")
         if not places.found:
             self.questions.append(
                 f"no image has an id of {self.sample}: where are the test images? (test_images)"

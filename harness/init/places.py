@@ -21,20 +21,27 @@ class Places:
     others: tuple[str, ...] = ()
 
 
-def places_of(ids: Sequence[str], images: Sequence[str], prefer: str = "") -> Places:
+class Index:
+    """The images by their names, made once for all columns that may be ids."""
+
+    def __init__(self, images: Sequence[str]) -> None:
+        self.paths = frozenset(images)
+        self.by_name: dict[str, list[str]] = defaultdict(list)
+        for path in images:
+            name = posixpath.basename(path)
+            self.by_name[name].append(path)
+            self.by_name[posixpath.splitext(name)[0]].append(path)
+
+
+def places_of(ids: Sequence[str], images: Index, prefer: str = "", avoid: str = "\0") -> Places:
     """The fewest patterns with ``{id}`` that find the images of the ids.
 
-    Of folders that do so alike, one whose name holds ``prefer`` comes first.
+    Of folders that do so alike, one whose path holds ``prefer`` comes first; one that holds
+    ``avoid`` is used only if there is no other.
     """
-    known = set(images)
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for path in images:
-        name = posixpath.basename(path)
-        by_name[name].append(path)
-        by_name[posixpath.splitext(name)[0]].append(path)
     votes: Counter[tuple[str, str]] = Counter()
     for id_ in ids[:: max(1, len(ids) // IDS_TRIED)]:
-        for path in by_name.get(posixpath.basename(id_), ()):
+        for path in images.by_name.get(posixpath.basename(id_), ()):
             ending = posixpath.splitext(path)[1]
             for tail in {id_, id_ + ending}:
                 if path == tail or path.endswith(f"/{tail}"):
@@ -42,14 +49,15 @@ def places_of(ids: Sequence[str], images: Sequence[str], prefer: str = "") -> Pl
     ranked = sorted(
         votes, key=lambda place: (-votes[place], prefer not in place[0], len(place[0]), place)
     )
+    ranked = [place for place in ranked if avoid not in place[0]] or ranked
     waiting, chosen = list(dict.fromkeys(ids)), []
     others: list[str] = []
     for folder, ending in ranked:
-        left = [id_ for id_ in waiting if f"{folder}{id_}{ending}" not in known]
+        left = [id_ for id_ in waiting if f"{folder}{id_}{ending}" not in images.paths]
         if len(left) < len(waiting):
             chosen.append(f"{folder}{{id}}{ending}")
             waiting = left
-        elif sum(f"{folder}{id_}{ending}" in known for id_ in ids) > 0.9 * len(ids):
+        elif sum(f"{folder}{id_}{ending}" in images.paths for id_ in ids) > 0.9 * len(ids):
             others.append(f"{folder}{{id}}{ending}")
     return Places(tuple(chosen), len(set(ids)) - len(waiting), tuple(others))
 
