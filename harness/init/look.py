@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from harness.data.frame import read_frame
+from harness.data.frame import read_columns, texts
 from harness.errors import DataError
 from harness.init.infer import Columns, Seen
 
@@ -14,7 +14,7 @@ ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".gz", ".7z")
 DEEPEST_TABLE = 2
 """Folders down to which tables are looked for; deeper ones are shards or another tool's."""
 
-_AWKWARD = re.compile(r"[{}\x00-\x1f\x7f-\x9f]")
+_AWKWARD = re.compile(r"[{}\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def look(folder: Path) -> Seen:
@@ -40,13 +40,15 @@ def look(folder: Path) -> Seen:
                 notes.append(f"{inside}{name} is a link that leads out of the folder: ignored")
             elif os.path.splitext(lower)[1] in IMAGE_ENDINGS:
                 if _AWKWARD.search(inside + name):
-                    notes.append(f"{inside}{name} has a brace or a control character: ignored")
+                    notes.append(
+                        f"{inside}{name} has a brace or a character that cannot be shown: ignored"
+                    )
                 else:
                     images.append(inside + name)
             elif lower.endswith(TABLE_ENDINGS) and inside.count("/") <= DEEPEST_TABLE:
                 try:
-                    frame = read_frame(path)
-                    tables[inside + name] = {str(key): frame[key].to_numpy() for key in frame}
+                    columns = read_columns(path)
+                    tables[inside + name] = {key: texts(cells) for key, cells in columns.items()}
                 except DataError as error:
                     notes.append(f"{inside}{name} {error.found}: ignored")
             elif lower.endswith(ARCHIVE_ENDINGS):

@@ -205,7 +205,7 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
     "a label of 100 MB": (
         head('id,label\n000,"' + "x" * 100_000_000 + '"\n'),
         "fold",
-        ["a row is longer than 16 MB"],
+        ["a row is longer than 4 MB"],
     ),
     "a label of 2,000 letters": (
         train("003,ant", "003," + "x" * 2000),
