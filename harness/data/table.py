@@ -23,7 +23,7 @@ from harness.data.frame import (
 )
 from harness.data.labels import make_targets
 from harness.data.locate import listed_test_ids, match_files
-from harness.data.sound import require_printable, require_sound_ids
+from harness.data.sound import require_printable, sound_ids
 from harness.errors import ConfigError, DataError
 from harness.patterns import common_home, placeholders
 
@@ -71,16 +71,14 @@ def read_table(competition: Competition, root: Path) -> Table:
     label_columns = data.labels or _label_column(competition, header, sample)
     group = [data.group] if data.group else []
     columns = _training_columns(competition, root, (data.id, *label_columns, *group))
-    require_sound_ids(columns[data.id], source, data.id)
-    ids = texts(columns[data.id])
+    ids = sound_ids(columns[data.id], source, data.id)
     for name in (*label_columns, *group):
         require_printable(columns[name], source, name)
-    coded = {name: code(columns[name]) for name in (*label_columns, *group)}
-    labels = {name: coded[name] for name in label_columns}
+    labels = {name: code(columns[name]) for name in label_columns}
     target, targets, shown = make_targets(competition, labels, ids, sample, source)
     groups = None
     if data.group:
-        groups = coded[data.group].texts()
+        groups = texts(columns[data.group])
         missing = np.flatnonzero(groups == "")
         if len(missing):
             raise DataError(
@@ -185,9 +183,7 @@ def read_metadata(
 
 
 def _sound_ids(path: Path, column: str) -> Strings:
-    ids = read_columns(path, [column])[column]
-    require_sound_ids(ids, path, column)
-    return texts(ids)
+    return sound_ids(read_columns(path, [column])[column], path, column)
 
 
 def _label_column(
