@@ -25,7 +25,7 @@ from harness.data.labels import make_targets
 from harness.data.locate import listed_test_ids, match_files
 from harness.data.sound import require_printable, sound_ids
 from harness.errors import ConfigError, DataError
-from harness.patterns import common_home, placeholders
+from harness.patterns import common_home, home, placeholders
 
 Strings = NDArray[np.object_]
 
@@ -134,7 +134,8 @@ def read_test_ids(competition: Competition, root: Path) -> Strings:
     if data.test is None:
         if sample is not None:
             return sample.ids
-        return np.array(listed_test_ids(data, root), dtype=object)
+        listed = as_column(listed_test_ids(data, root))
+        return sound_ids(listed, root / home(data.test_images[0]), "id")
     path = root / data.test
     ids = _sound_ids(path, data.id)
     if sample is not None and set(ids) != set(sample.ids):
