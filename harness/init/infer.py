@@ -6,13 +6,13 @@ What cannot be decided becomes a question for the user, never a silent guess.
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from harness.competition import Task
+from harness.init.hints import group_candidates, metadata_candidates, usual_metric
 from harness.init.labels import Question, is_marks, question_of
 from harness.init.places import (
     Index,
@@ -21,54 +21,11 @@ from harness.init.places import (
     places_called_test,
     places_of,
 )
+from harness.init.records import Columns, Proposal, Seen, Setting
 
 FOLDS = 5
 _ORDER = ("train", "test", "images", "test_images", "sample_submission", "id", "label", "labels")
-_ENTITY = re.compile(
-    r"patient|subject|person|individual|lesion|animal|specimen|donor|slide|series|session|"
-    r"camera|scene|video|site|location|group",
-    re.I,
-)
 _LABEL = re.compile(r"^(label|labels|class|target|category|species|breed|diagnosis|y)$", re.I)
-
-
-Columns = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What lies in a folder; paths are relative to it, with ``/``.
-
-    ``tables`` hold the text (rows,) of every column; ``notes`` say what was left out.
-    """
-
-    tables: dict[str, Columns]
-    images: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A key's value and why; ``doubt`` is what the user should look at."""
-
-    value: Any
-    why: str
-    doubt: str | None = None
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Settings by key of [competition], [data] and [folds]; ``questions`` nobody could answer.
-
-    ``groups`` and ``metadata`` are columns that may be of use.
-    """
-
-    competition: dict[str, Setting]
-    data: dict[str, Setting]
-    folds: dict[str, Setting] = field(default_factory=dict)
-    groups: tuple[Setting, ...] = ()
-    metadata: tuple[str, ...] = ()
-    questions: tuple[str, ...] = ()
 
 
 def infer(seen: Seen) -> Proposal:
@@ -91,11 +48,10 @@ class _Inference:
         train = self._train()
         if train is None:
             question, labels = self._rows_from_paths()
-            groups: tuple[Setting, ...] = ()
         else:
             question, labels = self._rows_from_table(train)
-            groups = self._groups(train)
         self._sample_and_test(train)
+        groups, metadata = self._of_use(train)
         folds = {}
         few = {label: rows for label, rows in labels.items() if 0 < rows < FOLDS}
         if few:
@@ -105,12 +61,12 @@ class _Inference:
         return Proposal(
             {
                 "task": Setting(question.task, question.why, question.doubt),
-                "metric": self._metric(question),
+                "metric": usual_metric(question.task, column_a_class=len(self.asked) > 2),
             },
             {key: self.data[key] for key in _ORDER if key in self.data},
             folds,
             groups,
-            self._metadata(train),
+            metadata,
             tuple(self.questions),
         )
 
@@ -277,57 +233,18 @@ class _Inference:
         value = patterns[0] if len(patterns) == 1 else list(patterns)
         self.data[key] = Setting(value, why, doubt)
 
-    def _metric(self, question: Question) -> Setting:
-        one_column = len(self.asked) == 2
-        metric = {
-            "binary": "roc_auc",
-            "multiclass": "accuracy" if one_column or not self.sample else "log_loss",
-            "multilabel": "f1_macro" if one_column else "roc_auc",
-            "ordinal": "quadratic_weighted_kappa",
-            "regression": "rmse",
-        }[question.task]
-        return Setting(metric, f"a guess: usual for {question.task}", "what does the page say?")
-
-    def _groups(self, train: str) -> tuple[Setting, ...]:
-        """Columns that may name what several images share, the likeliest first."""
-        columns = self.seen.tables[train]
-        found = []
-        for name in self._unused(train):
-            cells = columns[name].tolist()
-            several = len(set(cells))
-            if several < len(cells) and several >= max(FOLDS, len(cells) / 20) and "" not in cells:
-                why = f"{several} values for {len(cells)} rows"
-                if _ENTITY.search(name):
-                    found.append(
-                        (
-                            0,
-                            -several,
-                            Setting(
-                                name, f"its name is that of something seen more than once: {why}"
-                            ),
-                        )
-                    )
-                elif not _are_numbers(cells):
-                    doubt = "do its rows belong together?"
-                    found.append((1, -several, Setting(name, why, doubt)))
-        return tuple(setting for *_, setting in sorted(found, key=lambda one: one[:2]))
-
-    def _metadata(self, train: str | None) -> tuple[str, ...]:
-        test = self.data.get("test")
-        if train is None or test is None:
-            return ()
-        groups = {setting.value for setting in self._groups(train)}
-        in_test = self.seen.tables[test.value]
-        columns = self.seen.tables[train]
-        fit = [
-            name
-            for name in self._unused(train)
-            if name in in_test
-            and name not in groups
-            and len(set(columns[name])) > 1
-            and (len(set(columns[name])) <= 50 or _are_numbers(columns[name]))
-        ]
-        return tuple(fit[:20])
+    def _of_use(self, train: str | None) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
+        """(columns that may be groups, columns that may be metadata)."""
+        if train is None:
+            return (), ()
+        columns, unused = self.seen.tables[train], self._unused(train)
+        groups = group_candidates(columns, unused, FOLDS)
+        if "test" not in self.data:
+            return groups, ()
+        named = {setting.value for setting in groups}
+        in_test = self.seen.tables[self.data["test"].value]
+        unused = [name for name in unused if name not in named]
+        return groups, metadata_candidates(columns, in_test, unused)
 
     def _unused(self, train: str) -> list[str]:
         used = {self.data["id"].value, *self.asked}
@@ -351,13 +268,6 @@ def _class_of(path: str, classes: Sequence[str]) -> str:
     if label in classes:
         return label
     return next((one for one in classes if re.match(re.escape(one) + "[._-]", name)), "")
-
-
-def _are_numbers(cells: Iterable[str]) -> bool:
-    try:
-        return bool([float(cell) for cell in cells if cell])
-    except ValueError:
-        return False
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.data.frame import read_columns, texts
 from harness.errors import DataError
-from harness.init.infer import Columns, Seen
+from harness.init.records import Columns, Seen
 
 IMAGE_ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"))
 TABLE_ENDINGS = (".csv", ".csv.zip", ".parquet")

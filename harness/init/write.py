@@ -8,8 +8,9 @@ from typing import Any
 
 from harness.errors import WorkspaceError
 from harness.files import write_text
-from harness.init.infer import Proposal, Setting, infer
+from harness.init.infer import infer
 from harness.init.look import look
+from harness.init.records import Proposal, Setting
 from harness.workspace.template import MODELS, competition_name, new_file
 
 DATA = "data"

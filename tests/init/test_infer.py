@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from harness.competition import Task
-from harness.init.infer import Proposal, Seen, infer
+from harness.init.infer import infer
 from harness.init.labels import question_of
 from harness.init.places import Index, class_folders, labels_in_names, places_of
+from harness.init.records import Proposal, Seen
 
 
 def table(**columns: list[object]) -> dict[str, np.ndarray]:

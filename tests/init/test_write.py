@@ -11,8 +11,9 @@ from PIL import Image
 from tiny import write_table
 
 from harness.competition import load_competition
-from harness.init.infer import Proposal, Seen, Setting, infer
+from harness.init.infer import infer
 from harness.init.look import look
+from harness.init.records import Proposal, Seen, Setting
 from harness.init.write import as_toml, init_from
 
 
