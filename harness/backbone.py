@@ -1,13 +1,14 @@
 """timm name and weights source → a network from uint8 pixels to logits."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from harness.errors import ConfigError, nearest
@@ -33,10 +34,10 @@ PACKAGES = {
 
 
 class Network(nn.Module):
-    """uint8 images (rows, size, size, 3) → logits (rows, targets).
+    """uint8 images (rows, size, size, 3) → outputs (rows, targets): logits, or regressed values.
 
     Normalisation is part of the graph and of the saved weights, so whoever loads the network
-    cannot get it wrong.
+    cannot get it wrong. ``channels`` = 1 shows the backbone the mean of the three.
     """
 
     def __init__(
@@ -44,22 +45,57 @@ class Network(nn.Module):
         backbone: Any,
         mean: tuple[float, ...],
         std: tuple[float, ...],
+        channels: int = 3,
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.grey = channels == 1
+        self.rescale: nn.Module = nn.Identity()
         self.scale: Tensor
         self.shift: Tensor
+        if self.grey:
+            mean, std = (sum(mean) / len(mean),), (sum(std) / len(std),)
         # (x / 255 - mean) / std as one multiplication and one addition
         scale = 1 / (255 * torch.tensor(std))
-        self.register_buffer("scale", scale.view(1, 3, 1, 1))
-        self.register_buffer("shift", (-torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1))
+        self.register_buffer("scale", scale.view(1, -1, 1, 1))
+        self.register_buffer("shift", (-torch.tensor(mean) / torch.tensor(std)).view(1, -1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of uint8 or float images in [0, 255], channels last."""
+        """Outputs for uint8 or float images in [0, 255], channels last."""
+        outputs: Tensor = self.rescale(self.backbone(self.normalise(images)))
+        return outputs
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """What the backbone wants to see, (rows, channels, size, size)."""
         # (rows, size, size, 3) seen as (rows, 3, size, size) is channels_last without a copy
         pixels = images.permute(0, 3, 1, 2).to(self.scale.dtype)
-        logits: Tensor = self.backbone(pixels * self.scale + self.shift)
-        return logits
+        if self.grey:
+            pixels = pixels.mean(dim=1, keepdim=True)
+        return pixels * self.scale + self.shift
+
+
+class Rescale(nn.Module):
+    """A regressor's outputs in the units of its targets: it learns in standard deviations."""
+
+    def __init__(self, mean: float = 0.0, spread: float = 1.0) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("spread", torch.tensor(spread))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """(rows, 1) in, (rows, 1) out."""
+        return outputs * self.spread + self.mean
+
+
+def activation(task: str) -> Callable[[Tensor], Tensor]:
+    """What turns outputs (…, targets) into predictions (see harness.metrics)."""
+    if task == "multilabel":
+        return torch.sigmoid
+    if task == "regression":
+        return lambda outputs: outputs
+    return lambda outputs: outputs.softmax(dim=-1)
 
 
 class PooledFeatures(nn.Module):
@@ -86,32 +122,63 @@ class PooledFeatures(nn.Module):
 
 
 def build_classifier(
-    backbone: str, weights: str, targets: int, *, image_size: int, root: Path, drop_path: float = 0
+    backbone: str,
+    weights: str,
+    targets: int,
+    *,
+    image_size: int,
+    root: Path,
+    drop_path: float = 0,
+    channels: int = 3,
+    task: str = "multiclass",
 ) -> Network:
     """A network to fine-tune: pretrained where ``weights`` says so, with a fresh classifier."""
     network = build_pretrained(
-        backbone, weights, image_size=image_size, root=root, drop_path=drop_path
+        backbone,
+        weights,
+        image_size=image_size,
+        root=root,
+        drop_path=drop_path,
+        channels=channels,
     )
     network.backbone.reset_classifier(targets)
+    if task == "regression":
+        network.rescale = Rescale()
     return network
 
 
-def build_features(backbone: str, weights: str, *, image_size: int, root: Path) -> Network:
+def build_features(
+    backbone: str, weights: str, *, image_size: int, root: Path, channels: int = 3
+) -> Network:
     """A frozen backbone with pooled features as its output, to put linear heads on."""
-    network = build_pretrained(backbone, weights, image_size=image_size, root=root)
+    network = build_pretrained(
+        backbone, weights, image_size=image_size, root=root, channels=channels
+    )
     network.backbone.reset_classifier(0)
     network.backbone = PooledFeatures(network.backbone)
     return network.eval().requires_grad_(False)
 
 
 def build_pretrained(
-    backbone: str, weights: str, *, image_size: int, root: Path, drop_path: float = 0
+    backbone: str,
+    weights: str,
+    *,
+    image_size: int,
+    root: Path,
+    drop_path: float = 0,
+    channels: int = 3,
 ) -> Network:
-    """The network as ``weights`` left it, with its classifier (ImageNet's, as a rule)."""
+    """The network as ``weights`` left it, with its classifier (ImageNet's, as a rule).
+
+    With one channel the first layer's weights are summed over the colours, which sees in a grey
+    picture what the three saw.
+    """
     check_backbone(backbone, weights, root)
     options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
     if getattr(timm.get_pretrained_cfg(backbone), "fixed_input_size", False):
         options["img_size"] = image_size
+    if channels == 1:
+        options["in_chans"] = 1
     model: Any
     if weights == "timm":
         try:
@@ -129,10 +196,24 @@ def build_pretrained(
     if weights.startswith("package:"):
         package = weights.removeprefix("package:").replace("-", "_")
         mean, std = PACKAGES[package].mean, PACKAGES[package].std
-        model.load_state_dict(map_in_order(_package_state(package), model.state_dict()))
+        state = _grey(model, _package_state(package), by_position=True)
+        model.load_state_dict(map_in_order(state, model.state_dict()))
     elif weights not in ("timm", "none"):
         _load_file(model, root / weights)
-    return Network(model, mean, std)
+    return Network(model, mean, std, channels)
+
+
+def _grey(model: Any, state: State, *, by_position: bool = False) -> State:
+    """The state with its first layer summed to one channel, where the model has one."""
+    first = model.pretrained_cfg.get("first_conv")
+    if not isinstance(first, str) or model.get_parameter(f"{first}.weight").shape[1] != 1:
+        return state
+    name = f"{first}.weight"
+    if by_position:
+        name = list(state)[list(model.state_dict()).index(name)]
+    if name not in state:
+        return state
+    return {**state, name: adapt_input_conv(1, state[name])}
 
 
 def check_backbone(backbone: str, weights: str, root: Path) -> None:
@@ -200,6 +281,7 @@ def _load_file(model: Any, path: Path) -> None:
         state: State = load_file(path)
     else:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    state = _grey(model, state)
     own = model.state_dict()
     unfit = [
         name for name, value in own.items() if name not in state or state[name].shape != value.shape

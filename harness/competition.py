@@ -9,25 +9,26 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
+    PrivateAttr,
     Strict,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from harness.errors import ConfigError, nearest
-from harness.metrics import METRICS, Metric
+from harness.metrics import Metric, get_metric, metrics_for
+from harness.metrics.custom import custom_metric
+from harness.model import Invariance, ModelSection
 from harness.patterns import placeholders
+from harness.section import SafeName, Section, Strings
 
 FILE_NAME = "competition.toml"
 
 Task = Literal["binary", "multiclass", "multilabel", "ordinal", "regression"]
-Augmentation = Literal["hflip", "vflip", "rot90", "crop", "colour"]
 
-# A name becomes a file name on every system, so it is plain and short.
-SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-Strings = Annotated[tuple[str, ...], Strict(False)]
 # one string is a list of one
 Patterns = Annotated[
     tuple[str, ...],
@@ -36,27 +37,55 @@ Patterns = Annotated[
 ]
 
 
-class Section(BaseModel):
-    """A table of competition.toml: no unknown keys, no silent conversions, no later changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 class CompetitionSection(Section):
-    """[competition]: what is asked and how it is scored."""
+    """[competition]: what is asked and how it is scored.
+
+    ``metric`` is a known name or a function of your own, ``module:function``, with
+    ``greater_is_better`` and what it ``needs`` (by default values for regression, else
+    probabilities; "labels" if it only looks at what is decided for).
+    """
 
     name: SafeName
     task: Task
     metric: str
+    greater_is_better: bool | None = None
+    needs: Literal["probabilities", "ranks", "labels", "values"] | None = None
     kaggle: str | None = None
 
+    @property
+    def own_metric(self) -> bool:
+        """Whether the metric is a function of the user's own."""
+        return ":" in self.metric
+
+    @field_validator("metric")
+    @classmethod
+    def _metric_fits_task(cls, name: str, info: ValidationInfo) -> str:
+        if ":" in name:  # the user's own, which is looked up once the folder is known
+            return name
+        try:
+            metric = get_metric(name)
+        except ConfigError as error:
+            raise ValueError(f"{error.found}; {error.fix}") from None
+        task = info.data.get("task")
+        if task and task not in metric.tasks:
+            fitting = ", ".join(metrics_for(task))
+            raise ValueError(f"{name!r} does not fit task {task!r}; what does: {fitting}")
+        return name
+
     @model_validator(mode="after")
-    def _metric_fits_task(self) -> "CompetitionSection":
-        if self.metric not in METRICS:
-            raise ValueError(f"unknown metric {self.metric!r}; {nearest(self.metric, METRICS)}")
-        wants_values = METRICS[self.metric].needs == "values"
-        if wants_values != (self.task == "regression"):
-            raise ValueError(f"metric {self.metric!r} does not fit task {self.task!r}")
+    def _direction_is_declared(self) -> "CompetitionSection":
+        if not self.own_metric:
+            if self.greater_is_better is not None or self.needs is not None:
+                raise ValueError(
+                    "'greater_is_better' and 'needs' are for a metric of your own; remove them"
+                )
+        elif self.greater_is_better is None:
+            raise ValueError(
+                f"the direction of {self.metric!r} is not known; "
+                "add greater_is_better = true, or false"
+            )
+        elif self.needs is not None and (self.needs == "values") != (self.task == "regression"):
+            raise ValueError(f"needs = {self.needs!r} does not fit task {self.task!r}")
         return self
 
 
@@ -79,6 +108,8 @@ class DataSection(Section):
     labels: Strings = ()
     separator: str = Field(default=" ", min_length=1)
     group: str | None = None
+    invariances: Annotated[tuple[Invariance, ...], Strict(False)] = ("hflip",)
+    """What never changes a label: training pictures are turned so, and test-time views made."""
     example: Literal["elpv"] | None = None
 
     @model_validator(mode="after")
@@ -145,57 +176,6 @@ class FoldsSection(Section):
     rare: Literal["error", "spread"] = "error"
 
 
-class ModelSection(Section):
-    """[[model]]: one member: what its training depends on, and how its models predict.
-
-    ``predict``: the fold models' predictions averaged (all of them, or the first ``fold_models``);
-    their "soup", one network with the mean of their weights, if the holdout finds no harm in it;
-    or a "refit", one more model trained on all rows that are in folds.
-    """
-
-    name: SafeName
-    backbone: str
-    weights: str = "timm"
-    mode: Literal["finetune", "probe"] = "finetune"
-    image_size: int = Field(default=224, ge=16, le=4096)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    seed: int = Field(default=0, ge=0)
-    # fine-tuning
-    epochs: int = Field(default=10, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    lr: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=0.01, ge=0)
-    warmup_epochs: float = Field(default=0.5, ge=0)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    drop_path: float = Field(default=0.0, ge=0, lt=1)
-    augment: Annotated[tuple[Augmentation, ...], Strict(False)] = ("hflip",)
-    # probing: the inverse regularisation strengths that inner cross-validation chooses from
-    strengths: Annotated[tuple[float, ...], Strict(False), Field(min_length=1)] = (
-        3e-4,
-        1e-3,
-        3e-3,
-        1e-2,
-    )
-    # prediction: what the trained models are used for, which changes nothing in their training
-    predict: Literal["average", "soup", "refit"] = "average"
-    fold_models: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _one_choice(self) -> "ModelSection":
-        if self.fold_models is not None and self.predict != "average":
-            raise ValueError(
-                f"'fold_models' says how many are averaged and predict = {self.predict!r} "
-                "averages none; remove one of them"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _name_is_free(self) -> "ModelSection":
-        if self.name.lower() == "ensemble":
-            raise ValueError("the name 'ensemble' is taken by models/ensemble; choose another")
-        return self
-
-
 class StackSection(Section):
     """[stack]: which ways of combining members compete, and what they see beside the members.
 
@@ -212,7 +192,7 @@ class BudgetSection(Section):
 
     ``efficiency`` is a formula of score, seconds, base (the prior's score) and best that the plan
     makes as small as it can, within ``seconds``; without it the best score is wanted. Up to
-    ``views`` test-time views may be averaged: 2 adds the mirrored picture, 8 all turns.
+    ``views`` test-time views may be averaged, of those that [data] invariances allow.
     """
 
     seconds: float | None = Field(default=None, gt=0)
@@ -236,15 +216,17 @@ class Competition(Section):
     model: Annotated[tuple[ModelSection, ...], Strict(False)] = ()
     stack: StackSection = StackSection()
     budget: BudgetSection = BudgetSection()
+    _folder: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Competition":
         seen: set[str] = set()
-        for model in self.model:
+        for run in self.runs:
             # case-insensitive: they become folders, and some file systems fold case
-            if model.name.lower() in seen:
-                raise ValueError(f"two models are called {model.name!r}; names must differ")
-            seen.add(model.name.lower())
+            if run.name.lower() in seen:
+                raise ValueError(f"two models are called {run.name!r}; names must differ")
+            seen.add(run.name.lower())
+        for model in self.model:
             fold_models = self.folds.k * self.folds.repeats
             if model.fold_models is not None and model.fold_models > fold_models:
                 raise ValueError(
@@ -267,9 +249,24 @@ class Competition(Section):
         return self
 
     @cached_property
+    def runs(self) -> tuple[ModelSection, ...]:
+        """Every run that the models stand for, with a run a seed and a run a snapshot."""
+        trainings = (training for model in self.model for training in model.trainings())
+        return tuple(run for training in trainings for run in training.snapshot_runs())
+
+    @cached_property
     def metric(self) -> Metric:
         """The metric that decides the competition."""
-        return METRICS[self.competition.metric]
+        asked = self.competition
+        if not asked.own_metric:
+            return get_metric(asked.metric)
+        return custom_metric(
+            asked.metric,
+            self._folder,
+            greater_is_better=bool(asked.greater_is_better),
+            needs=asked.needs or ("values" if asked.task == "regression" else "probabilities"),
+            task=asked.task,
+        )
 
     @property
     def task(self) -> Task:
@@ -294,9 +291,16 @@ def load_competition(path: Path) -> Competition:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, f"is not valid TOML: {error}", "mend that line") from error
     try:
-        return Competition.model_validate(values)
+        competition = Competition.model_validate(values)
     except ValidationError as error:
         raise _first_error(error, path, text) from None
+    competition._folder = path.parent  # where a metric of the user's own is looked for
+    try:
+        _ = competition.metric
+    except ConfigError as error:
+        line = line_of(text, ("competition", "metric"))
+        raise ConfigError(f"{path}:{line}", f"{error.where}: {error.found}", error.fix) from None
+    return competition
 
 
 def _first_error(error: ValidationError, path: Path, text: str) -> ConfigError:
@@ -304,7 +308,7 @@ def _first_error(error: ValidationError, path: Path, text: str) -> ConfigError:
     findings = error.errors(include_url=False)
     # an unknown key is usually the cause of a missing one, so it is told first
     first = next((f for f in findings if f["type"] == "extra_forbidden"), findings[0])
-    location = first["loc"]
+    location = tuple(part for part in first["loc"] if not str(part).startswith(":"))
     line = line_of(text, location)
     where = f"{path}:{line}" if line else str(path)
     name = ".".join(f"[{part + 1}]" if isinstance(part, int) else part for part in location)
@@ -373,8 +377,3 @@ def line_of(text: str, location: tuple[int | str, ...]) -> int | None:
 def as_plain(section: BaseModel) -> dict[str, Any]:
     """A section as plain values that JSON can hold."""
     return section.model_dump(mode="json")
-
-
-def training_settings(model: ModelSection) -> dict[str, Any]:
-    """What decides a model's training, as plain values: how it predicts afterwards is left out."""
-    return model.model_dump(mode="json", exclude={"predict", "fold_models"})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -29,6 +30,15 @@ class Display:
     def show(self, renderable: RenderableType) -> None:
         """A table or another of rich's renderables."""
         self.console.print(renderable, soft_wrap=False)
+
+    @contextmanager
+    def working(self, description: str) -> Iterator[None]:
+        """A sign of life while something of unknown length goes on."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with self.console.status(escape(description)):
+            yield
 
     @contextmanager
     def progress(self, description: str, total: int, unit: str = "images") -> Iterator[Advance]:

@@ -23,6 +23,20 @@ def parse_duration(text: str, where: str) -> float:
     raise ConfigError(where, f"{text!r} is no span of time", "write 90, 90s, 2m or 1.5h")
 
 
+def format_duration(seconds: float) -> str:
+    """A span for people.
+
+    >>> [format_duration(s) for s in (4.2, 75, 5400)]
+    ['4 s', '1 min 15 s', '1 h 30 min']
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def parse_size(text: str, where: str) -> int:
     """Bytes of "800M", "16G", "16GB"; a ConfigError that names ``where`` for anything else.
 

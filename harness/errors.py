@@ -4,7 +4,8 @@
     └── UserError           the user can mend it: exit code 2, one line, no traceback
         ├── ConfigError     competition.toml says something that cannot be meant
         ├── DataError       tables, labels, images or submissions that do not fit
-        └── WorkspaceError  what another stage should have written is missing, stale or damaged
+        ├── WorkspaceError  what another stage should have written is missing, stale or damaged
+        └── ResourceError   the machine has not enough: memory, disk, numbers that stay finite
 
 Everything else that escapes is a bug: exit code 1, with its traceback kept in a file.
 """
@@ -40,6 +41,10 @@ class DataError(UserError):
 
 class WorkspaceError(UserError):
     """What another stage should have written is missing, stale or damaged."""
+
+
+class ResourceError(UserError):
+    """The machine has not enough for it: memory, disk, the range of its numbers."""
 
 
 def nearest(word: str, known: Iterable[str], *, count: int = 1) -> str:

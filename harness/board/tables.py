@@ -88,10 +88,12 @@ def difference_table(ensemble: Ensemble, width: int) -> Table:
 
 
 def ensemble_notes(ensemble: Ensemble) -> tuple[str, ...]:
-    """What the table leaves to be said: ties, the members' diversity, the worth of fold models."""
+    """What the table leaves to be said: ties, the decision, the members' diversity, the worth of
+    fold models."""
     others = ensemble.chosen.indistinguishable_from
     tied = (f"{ensemble.method} is not distinguishable from {_listed(others)}.",) if others else ()
-    return (*tied, *ensemble.diversity, *ensemble.fold_models)
+    decided = ensemble.decision.sentence(ensemble.targets)
+    return (*tied, *((decided,) if decided else ()), *ensemble.diversity, *ensemble.fold_models)
 
 
 def ledger_table(entries: Sequence[Entry], width: int) -> Table:

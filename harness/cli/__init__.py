@@ -14,6 +14,8 @@ from typer.exceptions import TyperException
 from harness.cli.verbs import app
 from harness.errors import UserError
 
+INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -21,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(args=list(arguments), prog_name="harness", standalone_mode=False)
+        if code == INTERRUPTED:  # typer makes this of a KeyboardInterrupt
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except UserError as error:
         if "--verbose" in arguments:
@@ -32,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted: what was finished is kept; the same command goes on", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away, as `| head` does
         return 0

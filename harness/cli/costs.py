@@ -76,7 +76,7 @@ def _kinds(names: Sequence[str], *, quick: bool) -> list[Kind]:
             raise ConfigError("--engine", f"there is no engine {name!r}", nearest(name, ENGINES))
     if names:
         return [ENGINES[name] for name in names]
-    device = choose_device("auto", training=False)
+    device = choose_device("auto")
     if quick:
         return [ENGINES[f"{'cuda' if device.torch.type == 'cuda' else 'torch'}-{device.precision}"]]
     return [kind for kind in engines_here() if not kind.compiled]
@@ -97,5 +97,5 @@ def _seconds_to_write(workspace: Workspace, ensemble: Ensemble, rows: TestRows) 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "submission.csv"
         begun = time.perf_counter()
-        write_text(path, submission_text(workspace, path, rows, ensemble.targets, predictions))
+        write_text(path, submission_text(workspace, path, rows, ensemble, predictions))
         return time.perf_counter() - begun

@@ -107,13 +107,6 @@ def fold(
     )
 
 
-def train(workspace: "Workspace", display: Display, only: list[str], retrain: list[str]) -> None:
-    """Train what is missing."""
-    from harness.train.jobs import train as train_models
-
-    train_models(workspace, display, only=only, retrain=retrain)
-
-
 def stack(workspace: "Workspace", display: Display, *, show: bool = True) -> None:
     """Combine the members; ``show`` prints the tables."""
     from harness.stack.make import stack as stack_members
@@ -209,7 +202,7 @@ def grade(
     from harness.board.ledger import Ledger
     from harness.data.table import read_sample
     from harness.metrics import get_metric
-    from harness.submit.table import grade as grade_submission
+    from harness.submit.grade import grade as grade_submission
 
     competition = workspace.competition
     sample = read_sample(competition, workspace.root)

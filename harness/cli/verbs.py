@@ -123,16 +123,48 @@ def train(
         list[str] | None,
         typer.Option("--retrain", metavar="NAME", help="Delete this run and train it again."),
     ] = None,
+    folds: Annotated[
+        list[int] | None,
+        typer.Option("--fold", metavar="N", help="Train this fold only, counted from 1."),
+    ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(
+            "--hours", min=0, help="Stop in time; what promises most for its time comes first."
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN.JSON", help="Repeat the run that this file records."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would run, how long, and its room.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, help="Processes that share the work; default one a GPU."),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Train every model on every fold and keep the out-of-fold predictions.
 
-    What is done is skipped, so the same command goes on after an interruption.
+    What is done is skipped and what was interrupted goes on from its checkpoint, so the same
+    command finishes what a crash or Ctrl-C cut short. It may run several times at once.
 
-    Example: `python -m harness train --only lite0`
+    Example: `python -m harness train --only lite0`, `python -m harness train --hours 8`
     """
+    from harness.cli import training
+    from harness.train.jobs import Wish
+
     workspace, display = steps.open_workspace(root)
-    steps.train(workspace, display, only or [], retrain or [])
+    wish = Wish(
+        only or (), retrain or (), folds or (), None if hours is None else 3600 * hours, source
+    )
+    if dry_run:
+        training.show_plan(workspace, display, wish)
+        return
+    if not training.train(workspace, display, wish, jobs):
+        raise typer.Exit(3)
     display.say(f"next: {steps.command('stack', root)}")
 
 
@@ -290,10 +322,13 @@ def run(root: Root = HERE, verbose: Verbose = False) -> None:
 
     Example: `python -m harness run -C cassava`
     """
+    from harness.cli import training
+    from harness.train.jobs import Wish
+
     workspace, display = steps.open_workspace(root)
     steps.data(workspace, display)
     steps.fold(workspace, display)
-    steps.train(workspace, display, [], [])
+    training.train(workspace, display, Wish(), None)
     steps.stack(workspace, display, show=False)
     if workspace.competition.budget.seconds:
         steps.cost(workspace, display, [], quick=True, show=False)

@@ -106,7 +106,7 @@ def _class_order(
             source, f"has {len(classes)} classes for task 'binary'", "set task = 'multiclass'"
         )
     if sample is None or len(sample.target_columns) == 1:
-        if sample is not None and task != "binary" and competition.metric.needs != "labels":
+        if sample is not None and task != "binary" and not competition.metric.names_labels:
             raise DataError(
                 sample.path,
                 f"has the one column {sample.target_columns[0]!r} for {len(classes)} classes and "

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness.competition import ModelSection
 from harness.data.images import image_paths, inspect, map_images
 from harness.data.summary import summarise_table
 from harness.data.table import read_table, read_test_ids
@@ -13,6 +12,7 @@ from harness.doctor.findings import Finding, ImageReport, Progress, image_findin
 from harness.doctor.kaggle_key import credentials
 from harness.doctor.machine import devices, disk, versions, weights
 from harness.errors import UserError
+from harness.model import ModelSection
 from harness.workspace import Workspace
 
 
@@ -59,9 +59,9 @@ def progress_of(workspace: Workspace) -> Progress:
 
 def _untrained(workspace: Workspace) -> list[ModelSection]:
     return [
-        model
-        for model in workspace.competition.model
-        if not (workspace.oof / f"{model.name}.parquet").exists()
+        run
+        for run in workspace.competition.runs
+        if not (workspace.oof / f"{run.name}.parquet").exists()
     ]
 
 

@@ -12,11 +12,11 @@ import timm
 import torch
 
 from harness.backbone import check_backbone
-from harness.competition import ModelSection
 from harness.data.cache import is_cached
 from harness.data.images import cache_bytes, cache_key
 from harness.doctor.findings import Finding
 from harness.errors import ConfigError
+from harness.model import ModelSection
 from harness.workspace import Workspace
 
 PACKAGES = ("torch", "timm", "numpy", "pandas", "pillow", "scikit-learn", "openvino", "onnxruntime")

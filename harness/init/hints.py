@@ -21,7 +21,7 @@ def usual_metric(task: Task, *, column_a_class: bool) -> Setting:
     metric = {
         "binary": "roc_auc",
         "multiclass": "log_loss" if column_a_class else "accuracy",
-        "multilabel": "roc_auc" if column_a_class else "f1_macro",
+        "multilabel": "roc_auc" if column_a_class else "f1_micro",
         "ordinal": "quadratic_weighted_kappa",
         "regression": "rmse",
     }[task]

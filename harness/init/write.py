@@ -47,6 +47,8 @@ def as_toml(proposal: Proposal, name: str, home: str, notes: tuple[str, ...] = (
         *(f"# QUESTION: {_one_line(question)}" for question in proposal.questions),
         *_settings(proposal.data, home),
         *_groups(proposal),
+        "# QUESTION: what never changes a label: a mirrored picture, one upside down, one turned?",
+        'invariances = ["hflip"]      # of "hflip", "vflip", "rot90"',
         "",
         "[folds]",
         "k = 5",

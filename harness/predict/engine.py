@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from harness.backbone import Network, build_classifier, build_features
-from harness.competition import ModelSection
+from harness.backbone import Network, activation, build_classifier, build_features
 from harness.data.images import Pixels
+from harness.model import ModelSection, Precision
 
 BATCH = 16
 """Larger batches overflow the processor's caches: 32 is a third slower than 16 at 300 px."""
+
+
+DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Device:
     """A torch device and the precision that matrix products run in there."""
 
     torch: torch.device
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
 
     def place(self, module: nn.Module) -> nn.Module:
         """Move the module there, in the memory format that convolutions are fastest in."""
@@ -35,38 +38,38 @@ class Device:
         """The context to run a forward pass in."""
         if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.torch.type, torch.bfloat16)
+        return torch.autocast(self.torch.type, DTYPES[self.precision])
 
 
-def choose_device(precision: Literal["auto", "fp32", "bf16"], *, training: bool) -> Device:
-    """The first GPU if there is one, else the CPU; ``auto`` takes bf16 where hardware has it.
-
-    Training on a CPU stays in fp32: there bf16 helps some backbones and slows others down by
-    up to four times, whereas for prediction it gains on all that were measured.
-    """
+def choose_device(precision: Precision | Literal["auto"]) -> Device:
+    """The first GPU if there is one, else the CPU; ``auto`` takes bf16 where hardware has it."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if precision != "auto":
         return Device(device, precision)
-    if device.type == "cuda":
-        return Device(device, "bf16" if torch.cuda.is_bf16_supported() else "fp32")
-    fast = not training and _cpu_has_bf16()
+    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
     return Device(device, "bf16" if fast else "fp32")
 
 
 class Predictor(nn.Module):
-    """A run's fold models: uint8 images → probabilities, averaged over the folds."""
+    """A run's fold models: uint8 images → predictions, averaged over the folds."""
 
-    def __init__(self, networks: list[Network] | Network, heads: nn.ModuleList | None) -> None:
+    def __init__(
+        self,
+        networks: list[Network] | Network,
+        heads: nn.ModuleList | None,
+        task: str = "multiclass",
+    ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks if isinstance(networks, list) else [networks])
         self.heads = heads
+        self.activate = activation(task)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Probabilities (rows, targets) of uint8 images (rows, size, size, 3)."""
-        probabilities = [logits.float().softmax(dim=1) for logits in self._logits(images)]
-        return torch.stack(probabilities).mean(dim=0)
+        """Predictions (rows, targets) for uint8 images (rows, size, size, 3)."""
+        predictions = [self.activate(outputs.float()) for outputs in self._outputs(images)]
+        return torch.stack(predictions).mean(dim=0)
 
-    def _logits(self, images: Tensor) -> Iterator[Tensor]:
+    def _outputs(self, images: Tensor) -> Iterator[Tensor]:
         if self.heads is None:
             yield from (network(images) for network in self.networks)
         else:  # one frozen backbone serves every fold's head
@@ -75,27 +78,34 @@ class Predictor(nn.Module):
 
 
 def load_predictor(
-    folder: Path, model: ModelSection, targets: int, fold_files: list[Path]
+    folder: Path,
+    model: ModelSection,
+    targets: int,
+    fold_files: list[Path],
+    task: str = "multiclass",
 ) -> Predictor:
     """The fold models of the run in ``folder`` as one predictor, in evaluation mode."""
     # the trained weights replace these, so none are looked for
+    options: dict[str, Any] = {
+        "image_size": model.image_size,
+        "root": folder,
+        "channels": model.channels,
+    }
     if model.mode == "probe":
-        features = build_features(model.backbone, "none", image_size=model.image_size, root=folder)
+        features = build_features(model.backbone, "none", **options)
         features.load_state_dict(load_file(folder / "backbone.safetensors"))
         heads = nn.ModuleList()
         for file in fold_files:
             head = nn.Linear(features.backbone.width, targets)
             head.load_state_dict(load_file(file))
             heads.append(head)
-        return Predictor(features, heads).eval()
+        return Predictor(features, heads, task).eval()
     networks = []
     for file in fold_files:
-        network = build_classifier(
-            model.backbone, "none", targets, image_size=model.image_size, root=folder
-        )
+        network = build_classifier(model.backbone, "none", targets, **options, task=task)
         network.load_state_dict(load_file(file))
         networks.append(network)
-    return Predictor(networks, None).eval()
+    return Predictor(networks, None, task).eval()
 
 
 def predict_batch(module: nn.Module, pixels: Pixels, device: Device) -> NDArray[np.float32]:
@@ -105,7 +115,7 @@ def predict_batch(module: nn.Module, pixels: Pixels, device: Device) -> NDArray[
         return module(images).float().cpu().numpy()
 
 
-def _cpu_has_bf16() -> bool:
+def cpu_has_bf16() -> bool:
     get_capabilities: Callable[[], Mapping[str, Any]]
     get_capabilities = getattr(torch.cpu, "get_capabilities", dict)  # not in older versions
     capabilities = get_capabilities()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from harness.data.images import Pixels
 from harness.predict.engines import ENGINES, Kind, Run, load_engine, open_run
 from harness.predict.engines.kinds import Runtime
-from harness.predict.views import VIEWS, predict_views
+from harness.predict.views import predict_views
 from harness.workspace.runs import fold_file
 
 BATCHES = (4, 16)
@@ -124,11 +124,11 @@ def predict_oof(
     folds: NDArray[np.intp],
     *,
     batch: int,
-    views: int = 1,
+    views: Sequence[str] = ("identity",),
 ) -> NDArray[np.float32]:
     """Each row's probabilities (rows, targets) from the fold model whose number ``folds`` gives.
 
-    The mean over the first ``views`` of harness.predict.views. Rows with −1 stay NaN.
+    The mean over ``views`` (harness.predict.views). Rows with −1 stay NaN.
     """
     predictions = np.full((len(pixels), run.targets), np.nan, np.float32)
     for fold in np.unique(folds[folds >= 0]):
@@ -137,7 +137,7 @@ def predict_oof(
         rows = np.flatnonzero(folds == fold)
         for start in range(0, len(rows), engine.chunk):
             some = rows[start : start + engine.chunk]
-            predictions[some] = predict_views(engine, pixels[some], list(VIEWS)[:views])
+            predictions[some] = predict_views(engine, pixels[some], views)
     return predictions
 
 
@@ -148,7 +148,7 @@ def assess(
     pixels: Path,
     folds: NDArray[np.intp],
     *,
-    views: int = 1,
+    views: Sequence[str] = ("identity",),
     timeout: float = 600,
 ) -> Assessment | str:
     """Measure an engine for the run in ``folder``, in a fresh process.
@@ -162,7 +162,8 @@ def assess(
         given, out = Path(scratch) / "folds.npy", Path(scratch) / "predictions.npy"
         np.save(given, folds)
         command = [sys.executable, "-m", __name__]
-        command += [str(part) for part in (folder, cache, kind.name, pixels, given, views, out)]
+        parts = (folder, cache, kind.name, pixels, given, ",".join(views), out)
+        command += [str(part) for part in parts]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -183,7 +184,7 @@ def _main(
     weights = [fold_file(run.folder, int(numbers.max())).name]
     cost = measure(kind, run, weights, Path(cache), some)
     predictions = predict_oof(
-        kind, run, Path(cache), images, numbers, batch=cost.batch, views=int(views)
+        kind, run, Path(cache), images, numbers, batch=cost.batch, views=views.split(",")
     )
     np.save(out, predictions)
     print(json.dumps(asdict(cost)))

@@ -1,6 +1,7 @@
 """Test-time views: pictures mirrored and turned, and predictions averaged over them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from harness.data.images import Pixels
 from harness.errors import ConfigError, nearest
+from harness.model import Invariance
 
 View = Callable[[Pixels], Pixels]
 
@@ -24,17 +26,46 @@ VIEWS: Mapping[str, View] = {
 """Square images (rows, size, size, 3) → the same shape; turns are counter-clockwise."""
 
 
+def allowed_views(invariances: Sequence[Invariance]) -> tuple[str, ...]:
+    """The views that change no label, where those changes do not: all that they lead to."""
+    stated = set(invariances)
+    if "rot90" in stated:
+        turns = ("identity", "rot180", "rot90", "rot270")
+        return tuple(VIEWS) if len(stated) > 1 else turns
+    both = ("rot180",) if len(stated) == 2 else ()
+    return ("identity", *(name for name in VIEWS if name in stated), *both)
+
+
 class Predicts(Protocol):
-    """Whatever turns uint8 images (rows, size, size, 3) into probabilities (rows, targets)."""
+    """Whatever turns uint8 images (rows, size, size, 3) into predictions (rows, targets)."""
+
+    def warm_up(self) -> None:
+        """Do what the first call would do besides."""
 
     def predict(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Probabilities of the images."""
+        """Predictions of the images."""
+
+
+@dataclass(frozen=True)
+class InViews:
+    """An engine whose predictions are the means over several views."""
+
+    engine: Predicts
+    views: Sequence[str]
+
+    def warm_up(self) -> None:
+        """Get the engine ready."""
+        self.engine.warm_up()
+
+    def predict(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Predictions (rows, targets) of uint8 images (rows, size, size, 3)."""
+        return predict_views(self.engine, pixels, self.views)
 
 
 def predict_views(
     engine: Predicts, pixels: Pixels, views: Sequence[str] = ("identity",)
 ) -> NDArray[np.float32]:
-    """The mean of the engine's probabilities over the views; a ConfigError for an unknown view."""
+    """The mean of the engine's predictions over the views; a ConfigError for an unknown view."""
     for view in views:
         if view not in VIEWS:
             raise ConfigError("views", f"{view!r} is not a view", nearest(view, VIEWS))

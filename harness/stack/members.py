@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.competition import ModelSection
 from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, file_digest
+from harness.model import ModelSection
 from harness.stack.fold_models import HoldoutScores, Way, leak_in_errors, score_holdout
 from harness.stack.problem import Problem
 from harness.workspace import Workspace
@@ -24,6 +24,7 @@ from harness.workspace.runs import (
     read_run,
     refit_file,
     soup_file,
+    training_seconds,
     write_holdout_scores,
 )
 from harness.workspace.training import TrainingRows
@@ -61,6 +62,13 @@ class Member:
         return self.model.backbone.partition(".")[0] if self.model else self.name
 
     @property
+    def seconds(self) -> float:
+        """What its training took; what another tool's took it may have noted."""
+        if self.model:
+            return training_seconds(self.folder)
+        return float(self.out_of_fold.metadata.get("seconds", "nan"))
+
+    @property
     def digest(self) -> str:
         """Changes with all that stacking reads of it."""
         holdout = {} if self.fold_models is None else {"fold_models": self.fold_models}
@@ -84,7 +92,7 @@ class Judged:
 
 def read_members(workspace: Workspace, training: TrainingRows) -> list[Member]:
     """Every member in oof/, checked; a WorkspaceError names the file that does not fit."""
-    listed = {model.name: model for model in workspace.competition.model}
+    listed = {model.name: model for model in workspace.competition.runs}
     members: list[Member] = []
     seen: dict[str, Path] = {}
     for path in oof_files(workspace.oof):

@@ -23,8 +23,10 @@ from harness.predict.guard import agreement
 from harness.predict.machine import fingerprint, probe
 from harness.predict.measure import assess
 from harness.predict.plan import Plan
+from harness.predict.views import allowed_views
+from harness.stack.priced import Option
 from harness.stack.problem import Problem
-from harness.stack.select import Option, Selection
+from harness.stack.select import Selection
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.training import TrainingRows
@@ -113,6 +115,7 @@ def make_plans(
             options,
             sheet.costs(rows),
             rows,
+            fold_decisions=ensemble.fold_decisions,
         )
         plans += selection.plans()
         plans.append(_everything(ensemble, selection))
@@ -213,11 +216,12 @@ def _in_views(
     run_folder = workspace.models / member.member
     engines = workspace.models / "ensemble" / "engines"
     fold_of = training.assignment[:, 0].astype(np.intp)
+    allowed = allowed_views(workspace.competition.data.invariances)
     for count in (2, 4, 8):
-        if count <= views:
+        if count <= min(views, len(allowed)):
             with display.progress(f"{member.member} in {count} views", 1, unit="passes"):
                 assessed = assess(
-                    kind, run_folder, engines, pixels_file(pixels), fold_of, views=count
+                    kind, run_folder, engines, pixels_file(pixels), fold_of, views=allowed[:count]
                 )
             if not isinstance(assessed, str):
                 predictions = assessed.predictions[training.rows_in_folds]

@@ -81,7 +81,8 @@ def promise(
     if stored is not None and same and stored.completed:
         return Promised(path, stored, False, None)
 
-    text, rows = prior_submission(competition, workspace.root, ensemble.targets, ensemble.prior)
+    prior = ensemble.decided_prior
+    text, rows = prior_submission(competition, workspace.root, ensemble.targets, prior)
     believed = _believed(nothing["score"], nothing["error"])
     sidecar = _sidecar(ensemble, believed, rows, budget, inputs)
     if not same:  # what an earlier, shorter run has written is better than the prior
@@ -155,7 +156,7 @@ def predict_within(
         for stages, some in progress.groups:
             if {members[stage] for stage in stages} >= set(ensemble.used):
                 predictions[some] = blend(cube[:, some], rows.metadata_of(some))
-        text = submission_text(workspace, path, rows, ensemble.targets, predictions)
+        text = submission_text(workspace, path, rows, ensemble, predictions)
         unwritten.clear()
         try:
             write_submission(path, text, describe(progress))
@@ -232,6 +233,7 @@ def _load(
     workspace: Workspace, ensemble: Ensemble, plan: "Plan", sheet: "CostSheet", stage: int
 ) -> "Engine":
     from harness.predict.engines import ENGINES, load_engine, open_run
+    from harness.predict.views import InViews, allowed_views
 
     wanted = plan.stages[stage]
     (found,) = [
@@ -241,13 +243,15 @@ def _load(
     ]
     run = open_run(workspace.models / wanted.member)
     weights = ensemble.weights[ensemble.members.index(wanted.member)]
-    return load_engine(
+    engine = load_engine(
         ENGINES[wanted.engine],
         run,
         weights[: wanted.folds],
         workspace.models / "ensemble" / "engines",
         batch=found.cost.batch,
     )
+    views = allowed_views(workspace.competition.data.invariances)
+    return InViews(engine, views[: wanted.views])
 
 
 def _given(

@@ -12,7 +12,6 @@ from harness.data.images import Pixels
 from harness.errors import DataError
 from harness.predict.pixels import PixelStore
 from harness.predict.plan import Combine, Plan, urgency
-from harness.predict.views import VIEWS, predict_views
 from harness.submit.plan import Follower, Load, Predict, Stop
 
 KEPT_PIXELS = 2**30
@@ -149,8 +148,7 @@ def _predict(
         return np.ones(len(rows), dtype=bool)
     pixels, good = store.read(rows, plan.stages[stage].size)
     if good.any():
-        views = list(VIEWS)[: plan.stages[stage].views]
-        predictions[stage, rows[good]] = predict_views(engines[stage], pixels[good], views)
+        predictions[stage, rows[good]] = engines[stage].predict(pixels[good])
     return good
 
 

@@ -10,16 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
+import numpy as np
+
 from harness.competition import Competition
 from harness.data.csvfile import open_csv
 from harness.data.locate import listed_test_ids
 from harness.errors import DataError
+from harness.submit.forms import cells, default_columns
 
 
 def prior_submission(
     competition: Competition, root: Path, targets: Sequence[str], prior: Sequence[float]
 ) -> tuple[str, int]:
-    """(the text of a submission that has the prior (targets,) in every row, its rows).
+    """(the text of a submission that has the decided prior (targets,) in every row, its rows).
 
     DataError where the sample submission, without one the test table, cannot be read; or, without
     either, where no test image is found.
@@ -32,26 +35,16 @@ def prior_submission(
         given, rows = [data.id], [[id_] for id_ in listed_test_ids(data, root)]
     id_column = data.id if data.id in given else given[0]
     id_place = given.index(id_column)
-    by_labels = competition.metric.needs == "labels"
-    if data.sample_submission:
-        columns = given
-    elif by_labels or competition.task == "binary":
-        columns = [id_column, data.label or "label"]
-    else:
-        columns = [id_column, *targets]
-    asked = [column for column in columns if column != id_column]
-    if len(asked) > 1 or len(targets) == 1:
-        shares = dict(zip(targets, prior, strict=True))
-        cells = [f"{shares[column]:.9g}" for column in asked]
-    elif by_labels:
-        cells = [max(zip(prior, targets, strict=True), key=lambda share: share[0])[1]]
-    else:  # binary: the probability of the second class
-        cells = [f"{prior[1]:.9g}"]
-    place = columns.index(id_column)
+    asked = tuple(column for column in given if column != id_column)
+    if not data.sample_submission:
+        asked = default_columns(competition, targets)
+        given = [id_column, *asked]
+    (text,) = cells(competition, asked, targets, np.array([prior])).tolist()
+    place = given.index(id_column)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([*cells[:place], row[id_place], *cells[place:]] for row in rows)
+    writer.writerow(given)
+    writer.writerows([*text[:place], row[id_place], *text[place:]] for row in rows)
     return file.getvalue(), len(rows)
 
 

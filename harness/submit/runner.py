@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.competition import ModelSection
 from harness.display import Display
 from harness.errors import DataError, WorkspaceError
 from harness.files import digest, file_digest
+from harness.model import ModelSection
 from harness.predict.engine import choose_device, load_predictor
 from harness.predict.stream import Loaded, predict_images
 from harness.submit.rows import TestRows, read_test_rows, submission_text
@@ -73,7 +73,7 @@ def submit(
     combined = np.tile(np.array(ensemble.prior), (len(ids), 1))
     if len(good):
         combined[good] = combine(predictions[:, good], rows.metadata_of(good))
-    text = submission_text(workspace, path, rows, ensemble.targets, combined)
+    text = submission_text(workspace, path, rows, ensemble, combined)
     for row, error in broken.items():
         display.say(f"warning: {ids[row]} gets the prior: {error}")
     expected = ensemble.estimate.for_new_rows(ensemble.rows, len(ids))
@@ -139,13 +139,14 @@ def _load(workspace: Workspace, name: str, ensemble: Ensemble) -> Loaded:
             f"there is no such run, and no oof/{name}.test.parquet either",
             "train it, or give its predictions for the test rows",
         )
-    model = ModelSection.model_validate(read_run(folder)["identity"]["model"], strict=False)
+    identity = read_run(folder)["identity"]
+    model = ModelSection.model_validate(identity["model"], strict=False)
     files = [folder / file for file in ensemble.weights[ensemble.members.index(name)]]
     if not files:
         raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")
     if missing := [file for file in files if not file.exists()]:
         raise WorkspaceError(missing[0], "is missing", "run `train`, then `stack` again")
-    device = choose_device(model.precision, training=False)
-    predictor = load_predictor(folder, model, len(ensemble.targets), files)
+    device = choose_device(model.precision)
+    predictor = load_predictor(folder, model, len(ensemble.targets), files, identity["task"])
     device.place(predictor)
     return Loaded(predictor, device, model.image_size)

@@ -44,6 +44,14 @@ class Job:
         """Where its weights go; they say that it is done."""
         return refit_file(folder) if self.fold is None else fold_file(folder, self.number)
 
+    def checkpoint_file(self, folder: Path) -> Path:
+        """Where an unfinished training is kept."""
+        return self.weights_file(folder).with_suffix(".checkpoint.safetensors")
+
+    def lock_file(self, folder: Path) -> Path:
+        """Held by the process that does it."""
+        return folder / f".{self.weights_file(folder).stem}.lock"
+
     def predictions_file(self, folder: Path) -> Path:
         """Where its predictions go."""
         if self.fold is None:

@@ -1,21 +1,43 @@
 """Fine-tuning: one run, one fold, straight down the page."""
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.transforms import v2
 
 from harness.backbone import Network
-from harness.competition import ModelSection
-from harness.data.images import Pixels
-from harness.predict.engine import Device
+from harness.files import digest
+from harness.model import Augmentation, ModelSection
 from harness.train.augment import make_augment
+from harness.train.average import WeightAverage
+from harness.train.checkpoint import Parts, Position, load_checkpoint, save_checkpoint
+from harness.train.examples import Examples, Rows
+from harness.train.interrupt import Stopping
+from harness.train.loss import Loss, make_loss
+from harness.train.order import balanced, class_weights, epoch_batches
+from harness.train.schedule import Schedule
+from harness.train.speed import Speed
+
+CHECKPOINT_SECONDS = 60.0
+LOOK_SECONDS = 0.2  # between looks at a GPU's loss: each waits for the device
+
+State = dict[str, Tensor]
+
+
+class Stopped(Exception):
+    """The process was asked to stop, and the checkpoint is on disk."""
+
+
+class NotFinite(Exception):
+    """The loss is NaN or infinite: the last checkpoint is from before that."""
 
 
 @dataclass(frozen=True)
@@ -31,83 +53,316 @@ class Progress:
     epoch_done: bool
 
 
-def train_fold(
-    network: Network,
-    pixels: Pixels,
-    target: NDArray[np.int64],
-    rows: NDArray[np.intp],
-    model: ModelSection,
-    device: Device,
-    seed: int,
-    report: Callable[[Progress], None],
-) -> None:
-    """Train ``network`` in place on ``rows`` of ``pixels`` (all rows, size, size, 3).
+@dataclass(frozen=True)
+class Fold:
+    """What is trained: the recipe, the examples, and what makes it this fold and no other.
 
-    The weights after the last epoch are kept: nothing is chosen on the fold that is scored.
-    The same seed on the same machine gives the same weights on a CPU.
+    ``key`` identifies its checkpoint; ``spread`` is the standard deviation of regression targets.
     """
-    torch.manual_seed(seed)
-    order = np.random.default_rng(seed)
-    augment = make_augment(model.augment, model.image_size)
-    loss_of = nn.CrossEntropyLoss(label_smoothing=model.label_smoothing)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, model.weight_decay), lr=model.lr)
-    batches = math.ceil(len(rows) / model.batch_size)
-    steps = batches * model.epochs
-    warmup = max(1, round(model.warmup_epochs * batches))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _warmup_cosine(step, warmup, steps)
+
+    model: ModelSection
+    task: str
+    examples: Examples
+    augment: tuple[Augmentation, ...]
+    seed: int
+    key: str
+    spread: float = 1.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What training does to the world: its device, its checkpoint, what it tells and is told."""
+
+    device: torch.device
+    speed: Speed
+    checkpoint: Path
+    stopping: Stopping
+    report: Callable[[Progress], None]
+    snapshot: Callable[[int, State], None]
+    clock: Callable[[], float] = time.perf_counter
+
+
+def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
+    """Train ``network`` in place from its checkpoint, or from the start; the seconds in all.
+
+    Nothing is chosen on the fold that is scored: the last weights are kept, or their average,
+    or the best on the inner fold where ``patience`` asks for one. The same seed on the same
+    machine gives the same weights on a CPU, with or without interruptions.
+
+    ``around.snapshot`` gets the weights at the end of each cycle but the last. Stopped and
+    NotFinite leave the last checkpoint; so does running out of memory.
+    """
+    model, examples, device = fold.model, fold.examples, around.device
+    schedule = Schedule.of(model, len(examples.rows))
+    around.speed.place(network, device)
+    loss_of = _loss(fold, device)
+    moving = _freeze(network, model.frozen)
+    parts = Parts(network, _optimizer(network, model, device), _average(network, model))
+    position = load_checkpoint(around.checkpoint, parts, fold.key) or Position()
+    begun, saved = around.clock() - position.seconds, around.clock()
+    network.eval()  # until the first step says what learns
+    forward: Any = torch.compile(network) if around.speed.compile else network
+    scaler = torch.amp.GradScaler(device.type, enabled=around.speed.precision == "fp16")
+    losses: list[Tensor] = []  # not looked at yet
+    looked = epoch_begun = around.clock()
+    epoch_seen = position.seen
+
+    for rows, pixels in _ahead(fold, schedule, position.step):
+        step = position.step
+        if not network.training or step == schedule.head_steps:
+            _set_modes(network, moving, head_only=step < schedule.head_steps)
+        torch.manual_seed(_step_seed(fold.seed, step))
+        images, targets = _batch(fold, rows, pixels, schedule.size(step), device)
+        for group in parts.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * schedule.rate(step)
+        losses.append(
+            _step(forward, parts, scaler, loss_of, images, targets, model.clip, around) * len(rows)
+        )
+        if model.average == "ema" and parts.average:
+            parts.average.update(network)
+
+        position.step += 1
+        position.seen += len(rows)
+        epoch_done = position.step % schedule.batches == 0
+        stopping = around.stopping()
+        due = around.clock() - saved > CHECKPOINT_SECONDS
+        patient = device.type == "cuda" and around.clock() - looked < LOOK_SECONDS
+        if patient and not (epoch_done or stopping or due):
+            continue
+        position.loss_sum += float(torch.stack(losses).sum())
+        losses, looked = [], around.clock()
+        if not np.isfinite(position.loss_sum):
+            raise NotFinite
+        around.report(
+            Progress(
+                epoch=(position.step - 1) // schedule.batches + 1,
+                epochs=schedule.epochs,
+                images=position.seen,
+                images_total=len(examples.rows),
+                loss=position.loss_sum / position.seen,
+                images_per_second=(position.seen - epoch_seen) / max(1e-9, looked - epoch_begun),
+                epoch_done=epoch_done,
+            )
+        )
+        ended = False
+        if epoch_done:
+            if schedule.swa_from is not None and position.step > schedule.swa_from:
+                assert parts.average
+                parts.average.update(network)
+            if len(examples.inner):
+                ended = _watch(network, fold, parts, position, schedule, around, loss_of)
+            if cycle := schedule.snapshot_at(position.step):
+                around.snapshot(cycle, _kept(network, parts))
+            position.loss_sum, position.seen = 0.0, 0
+        if epoch_done or stopping or due:
+            position.seconds = around.clock() - begun
+            save_checkpoint(around.checkpoint, parts, position, fold.key)
+            saved = around.clock()
+        if ended:
+            break
+        if stopping and position.step < schedule.steps:
+            raise Stopped
+        if epoch_done:
+            epoch_begun, epoch_seen = around.clock(), 0
+
+    network.load_state_dict(_kept(network, parts))
+    if model.average == "swa" and not model.frozen:  # running statistics do not average well
+        torch.optim.swa_utils.update_bn(_plain_batches(fold, schedule, device), network, device)
+    network.eval()
+    return around.clock() - begun
+
+
+def _loss(fold: Fold, device: torch.device) -> Loss:
+    weights = None
+    if fold.model.balance == "weights" and fold.task != "regression":
+        targets = fold.examples.targets[fold.examples.rows]
+        if fold.task == "multilabel":
+            share = targets.mean(axis=0).clip(1e-3, 1 - 1e-3)
+            weights = torch.from_numpy((1 - share) / share).to(device)
+        else:
+            weights = torch.from_numpy(class_weights(targets)).to(device)
+    return make_loss(fold.task, fold.model.label_smoothing, weights, fold.spread)
+
+
+def _freeze(network: Network, share: float) -> list[nn.Parameter]:
+    """Freeze the first layers of the backbone; the parameters that may move, by and by."""
+    if share:
+        from timm.models import group_parameters
+
+        backbone = network.backbone
+        classifier = {id(p) for p in backbone.get_classifier().parameters()}
+        layers = group_parameters(backbone, backbone.group_matcher(coarse=False))
+        named = dict(backbone.named_parameters())
+        for names in list(layers.values())[: round(share * len(layers))]:
+            for name in names:
+                named[name].requires_grad_(id(named[name]) in classifier)
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+def _optimizer(
+    network: Network, model: ModelSection, device: torch.device
+) -> torch.optim.Optimizer:
+    """AdamW; biases and normalisation gains, which are vectors, do not decay."""
+    from timm.optim import (  # type: ignore[attr-defined]
+        param_groups_layer_decay,
+        param_groups_weight_decay,
     )
 
-    device.place(network).train()
-    for epoch in range(1, model.epochs + 1):
-        started, seen, loss_sum = time.perf_counter(), 0, 0.0
-        for batch in _batches(order.permutation(rows), batches):
-            images = augment(_tensor(pixels[np.sort(batch)])).to(device.torch, non_blocking=True)
-            labels = torch.from_numpy(target[np.sort(batch)]).to(device.torch)
-            with device.autocast():
-                loss = loss_of(network(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-
-            seen += len(batch)
-            loss_sum += float(loss.detach()) * len(batch)
-            report(
-                Progress(
-                    epoch=epoch,
-                    epochs=model.epochs,
-                    images=seen,
-                    images_total=len(rows),
-                    loss=loss_sum / seen,
-                    images_per_second=seen / (time.perf_counter() - started),
-                    epoch_done=seen == len(rows),
-                )
-            )
-    network.eval()
+    groups: list[dict[str, Any]]
+    if model.layer_decay < 1:
+        groups = param_groups_layer_decay(
+            network.backbone, model.weight_decay, layer_decay=model.layer_decay
+        )
+    else:
+        groups = param_groups_weight_decay(network.backbone, model.weight_decay)
+    for group in groups:
+        group["initial_lr"] = group["lr"] = model.lr * group.pop("lr_scale", 1.0)
+    return torch.optim.AdamW(groups, fused=device.type == "cuda")
 
 
-def _warmup_cosine(step: int, warmup: int, steps: int) -> float:
-    """The factor on the learning rate: linear up over ``warmup`` steps, then half a cosine."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+def _average(network: Network, model: ModelSection) -> WeightAverage | None:
+    if model.average == "none":
+        return None
+    return WeightAverage(network, model.average_decay if model.average == "ema" else None)
 
 
-def _batches(rows: NDArray[np.intp], count: int) -> list[NDArray[np.intp]]:
-    """``rows`` in batches of nearly equal size: a last batch of one would break BatchNorm."""
-    return np.array_split(rows, count)
+def _set_modes(network: Network, moving: list[nn.Parameter], *, head_only: bool) -> None:
+    """What does not learn stands still: its parameters, its dropout, its BatchNorm statistics."""
+    learning = {id(parameter) for parameter in moving}
+    if head_only:
+        learning = {id(parameter) for parameter in network.backbone.get_classifier().parameters()}
+    network.train()
+    for module in network.modules():
+        own = list(module.parameters())
+        if own and not any(id(parameter) in learning for parameter in own):
+            module.eval()
+    for parameter in moving:
+        parameter.requires_grad_(id(parameter) in learning)
 
 
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay; biases and normalisation gains, which are vectors, do not."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+def _step_seed(seed: int, step: int) -> int:
+    return int(digest("step", str(seed), str(step))[:15], 16)
+
+
+def _ahead(fold: Fold, schedule: Schedule, start: int) -> Iterator[tuple[Rows, Any]]:
+    """(rows, pixels) of every step from ``start`` on; the next batch is read while one is used."""
+    examples = fold.examples
+    drawn = None
+    if fold.model.balance == "sampling":
+        drawn = balanced(examples.targets[examples.rows])
+
+    def batches() -> Iterator[Rows]:
+        for epoch in range(start // schedule.batches, schedule.epochs):
+            first = start - epoch * schedule.batches if start > epoch * schedule.batches else 0
+            order = epoch_batches(examples.rows, schedule.batches, fold.seed, epoch, drawn)
+            yield from order[first:]
+
+    with ThreadPoolExecutor(1) as reader:
+        waiting = None
+        for rows in batches():
+            read = reader.submit(examples.gather, rows)
+            if waiting:
+                yield waiting[0], waiting[1].result()
+            waiting = rows, read
+        if waiting:
+            yield waiting[0], waiting[1].result()
+
+
+def _batch(
+    fold: Fold, rows: Rows, pixels: Any, size: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Augmented images (rows, size, size, 3) and targets (rows, targets), on the device."""
+    model = fold.model
+    images, targets = torch.from_numpy(pixels), torch.from_numpy(fold.examples.targets[rows])
+    if device.type == "cuda":
+        images, targets = images.pin_memory(), targets.pin_memory()
+    images = images.to(device, non_blocking=True)
+    targets = targets.to(device, non_blocking=True)
+    if size < model.image_size:
+        planes = images.permute(0, 3, 1, 2).float()
+        smaller = F.interpolate(planes, size=(size, size), mode="area")
+        images = smaller.round().to(torch.uint8).permute(0, 2, 3, 1)
+    images = make_augment(fold.augment)(images)
+    mixers = [
+        mixer(alpha=alpha)
+        for mixer, alpha in ((v2.MixUp, model.mixup), (v2.CutMix, model.cutmix))
+        if alpha and len(rows) > 1
     ]
+    if mixers:
+        mix = mixers[int(torch.randint(len(mixers), ()))]
+        planes, targets = mix(images.permute(0, 3, 1, 2).float().contiguous(), targets)
+        images = planes.permute(0, 2, 3, 1)
+    return images, targets
 
 
-def _tensor(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels))
+def _step(
+    forward: Any,
+    parts: Parts,
+    scaler: torch.amp.GradScaler,
+    loss_of: Loss,
+    images: Tensor,
+    targets: Tensor,
+    clip: float,
+    around: Surroundings,
+) -> Tensor:
+    """One step of the optimiser; the batch's mean loss, still on the device."""
+    total = torch.zeros((), device=around.device)
+    pieces = max(1, min(around.speed.pieces, len(images) // 2))  # BatchNorm needs two rows
+    for piece, wanted in zip(
+        images.tensor_split(pieces), targets.tensor_split(pieces), strict=True
+    ):
+        with around.speed.autocast(around.device):
+            outputs = forward(piece)
+        loss = loss_of(outputs.float(), wanted) * (len(piece) / len(images))
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    scaler.unscale_(parts.optimizer)
+    nn.utils.clip_grad_norm_(parts.network.parameters(), clip)
+    scaler.step(parts.optimizer)
+    scaler.update()
+    parts.optimizer.zero_grad()
+    return total
+
+
+def _kept(network: Network, parts: Parts) -> State:
+    """The weights that are to be used: the best, the average, or the last."""
+    if parts.best:
+        return parts.best
+    return parts.average.weights if parts.average else network.state_dict()
+
+
+def _watch(
+    network: Network,
+    fold: Fold,
+    parts: Parts,
+    position: Position,
+    schedule: Schedule,
+    around: Surroundings,
+    loss_of: Loss,
+) -> bool:
+    """Whether the inner fold's loss has not become better for ``patience`` epochs."""
+    current = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    candidate = parts.average.weights if parts.average else current
+    network.load_state_dict(candidate)
+    network.eval()
+    total = 0.0
+    inner = fold.examples.inner
+    with torch.inference_mode():
+        for start in range(0, len(inner), fold.model.batch_size):
+            rows = inner[start : start + fold.model.batch_size]
+            images = torch.from_numpy(fold.examples.gather(rows)).to(around.device)
+            wanted = torch.from_numpy(fold.examples.targets[rows]).to(around.device)
+            with around.speed.autocast(around.device):
+                outputs = network(images)
+            total += float(loss_of(outputs.float(), wanted)) * len(rows)
+    epoch = position.step // schedule.batches
+    if position.best_loss is None or total < position.best_loss:
+        position.best_loss, position.best_epoch = total, epoch
+        parts.best = {name: tensor.clone() for name, tensor in candidate.items()}
+    network.load_state_dict(current)
+    return epoch - position.best_epoch >= fold.model.patience
+
+
+def _plain_batches(fold: Fold, schedule: Schedule, device: torch.device) -> Iterator[Tensor]:
+    for rows in epoch_batches(fold.examples.rows, schedule.batches, fold.seed, 0):
+        yield torch.from_numpy(fold.examples.gather(rows)).to(device)

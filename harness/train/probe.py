@@ -20,56 +20,100 @@ class Head:
 
 def fit_head(
     features: NDArray[np.float32],
-    target: NDArray[np.int64],
+    target: NDArray[Any],
     targets: int,
     inner: NDArray[np.bool_],
     strengths: Sequence[float],
+    task: str = "multiclass",
 ) -> Head:
-    """Multinomial logistic regression on standardised features (rows, features).
+    """A linear head on standardised features (rows, features): logistic, or ridge for values.
 
-    ``strengths`` are inverse L2 penalties; the one with the best log loss on the ``inner`` rows,
+    ``strengths`` are inverse L2 penalties; the one with the least loss on the ``inner`` rows,
     when fitted on the others, is fitted again on all. The rows given here are those of the
     training folds only, so nothing is chosen on the fold that is scored.
     """
     best = strengths[0]
     if len(strengths) > 1:
         losses = [
-            _log_loss(
-                _fit(features[~inner], target[~inner], targets, c), features[inner], target[inner]
+            _loss(
+                _fit(features[~inner], target[~inner], targets, c, task),
+                features[inner],
+                target[inner],
+                task,
             )
             for c in strengths
         ]
         best = strengths[int(np.argmin(losses))]
-    return _fit(features, target, targets, best)
+    return _fit(features, target, targets, best, task)
 
 
-def apply_head(head: Head, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities (rows, targets)."""
-    from scipy.special import softmax
+def apply_head(
+    head: Head, features: NDArray[np.float32], task: str = "multiclass"
+) -> NDArray[np.float32]:
+    """Predictions (rows, targets), see harness.metrics."""
+    from scipy.special import expit, softmax
 
-    return softmax(features @ head.weight.T + head.bias, axis=1)
+    outputs = features @ head.weight.T + head.bias
+    if task == "regression":
+        return outputs
+    return expit(outputs) if task == "multilabel" else softmax(outputs, axis=1)
 
 
 def _fit(
-    features: NDArray[np.float32], target: NDArray[np.int64], targets: int, strength: float
+    features: NDArray[np.float32],
+    target: NDArray[Any],
+    targets: int,
+    strength: float,
+    task: str,
 ) -> Head:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
-    # products of this shape take a third of the time on one thread
-    with warnings.catch_warnings(), threadpool_limits(1):
-        # a head that is not quite at the optimum is a regularised head
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted: Any = LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(
-            (features - mean) / spread, target
-        )
-    weight, bias = _all_classes(fitted, targets)
+    standard = (features - mean) / spread
+    if task == "regression":
+        weight, bias = _ridge(standard, target, strength)
+    elif task == "multilabel":
+        columns = [_binary(standard, target[:, i], strength) for i in range(targets)]
+        weight = np.stack([weight for weight, _ in columns])
+        bias = np.array([bias for _, bias in columns])
+    else:
+        weight, bias = _all_classes(_logistic(standard, target, strength), targets)
     weight = weight / spread  # the standardisation becomes part of the layer
     return Head(
         weight.astype(np.float32), (bias - weight @ mean).astype(np.float32), float(strength)
     )
+
+
+def _logistic(standard: NDArray[np.float32], target: NDArray[Any], strength: float) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    # products of this shape take a third of the time on one thread
+    with warnings.catch_warnings(), threadpool_limits(1):
+        # a head that is not quite at the optimum is a regularised head
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(standard, target)
+
+
+def _binary(
+    standard: NDArray[np.float32], target: NDArray[Any], strength: float
+) -> tuple[NDArray[Any], float]:
+    """One label's weights and bias; a label that all rows share, or none, needs no features."""
+    share = float(target.mean())
+    if share in (0.0, 1.0):
+        odds = (len(target) * share + 0.5) / (len(target) * (1 - share) + 0.5)
+        return np.zeros(standard.shape[1]), float(np.log(odds))
+    fitted = _logistic(standard, target, strength)
+    return fitted.coef_[0], float(fitted.intercept_[0])
+
+
+def _ridge(
+    standard: NDArray[np.float32], target: NDArray[Any], strength: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A ridge regression; its penalty counts in rows, so that ``strengths`` mean what they do."""
+    from sklearn.linear_model import Ridge
+
+    fitted = Ridge(alpha=1 / strength).fit(standard, target)
+    return fitted.coef_.reshape(1, -1), np.atleast_1d(fitted.intercept_)
 
 
 def _all_classes(fitted: Any, targets: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -87,6 +131,13 @@ def _all_classes(fitted: Any, targets: int) -> tuple[NDArray[Any], NDArray[Any]]
     return full, offsets
 
 
-def _log_loss(head: Head, features: NDArray[np.float32], target: NDArray[np.int64]) -> float:
-    probability = apply_head(head, features)[np.arange(len(target)), target]
-    return float(-np.log(np.maximum(probability, 1e-12)).mean())
+def _loss(head: Head, features: NDArray[np.float32], target: NDArray[Any], task: str) -> float:
+    """Log loss, or the mean square for values."""
+    predicted = apply_head(head, features, task).astype(np.float64)
+    if task == "regression":
+        return float(np.mean((predicted[:, 0] - target) ** 2))
+    if task == "multilabel":
+        right = np.where(target == 1, predicted, 1 - predicted)
+    else:
+        right = predicted[np.arange(len(target)), target]
+    return float(-np.log(np.maximum(right, 1e-12)).mean())

@@ -11,29 +11,41 @@ from safetensors.numpy import load_file, save_file
 
 from harness.errors import WorkspaceError
 from harness.files import digest, replacing, write_text
+from harness.model import ModelSection, training_settings
 
 Values = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def start_run(folder: Path, identity: Values, circumstances: Values) -> None:
+def start_run(folder: Path, identity: Values, circumstances: Values) -> Values:
     """Write run.json, or accept the one that is there if it is the same run.
 
     ``identity`` is all that decides what is trained: a stored run that differs in it is refused
     rather than overwritten, since it may be a night's work. ``circumstances`` (versions, device)
-    are noted for the reader.
+    are noted for the reader; those that are stored are returned.
     """
     path = folder / "run.json"
     if path.exists():
-        if change := first_difference(read_run(folder)["identity"], identity):
+        stored = read_run(folder)
+        if change := first_difference(_with_defaults(stored["identity"]), identity):
             name = folder.name
             raise WorkspaceError(
                 folder,
                 f"was trained with {change}",
                 f"give the model a new name, or run `python -m harness train --retrain {name}`",
             )
-        return
+        return stored["circumstances"]
     write_text(path, _json({"identity": identity, "circumstances": circumstances}))
+    return circumstances
+
+
+def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
+    """The identity with the settings that its run did not know yet, which were as by default."""
+    try:
+        model = ModelSection.model_validate(identity["model"], strict=False)
+    except ValueError:  # a setting that is no more: the comparison will name it
+        return identity
+    return {**identity, "model": training_settings(model)}
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -41,7 +53,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        stored["identity"]["model"]["name"]
+        stored["identity"]["model"]["name"], stored["circumstances"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(
             path,
@@ -108,6 +120,13 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
             path, f"cannot be read ({error})", "remove it and train again"
         ) from error
     return arrays
+
+
+def training_seconds(folder: Path) -> float:
+    """The seconds that the training of the run's fold models took; NaN for one that has none."""
+    files = [fold_predictions_file(folder, int(path.stem[4:])) for path in fold_files(folder)]
+    spent = [float(load_arrays(file)["seconds"][0]) for file in files if file.exists()]
+    return sum(spent) if spent else float("nan")
 
 
 def append_log(folder: Path, record: Values) -> None:

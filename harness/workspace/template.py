@@ -24,6 +24,7 @@ sample_submission = "data/sample_submission.csv"
 id = "id"
 label = "label"              # or labels = ["a", "b"] for one column a class
 # group = "patient"          # rows that must stay on one side of every split
+# invariances = ["hflip"]    # what never changes a label: "hflip", "vflip", "rot90"
 
 [folds]
 k = 5
@@ -49,7 +50,7 @@ mode = "finetune"
 weights = "timm"             # "timm" | "none" | a file | "package:NAME"
 image_size = 224
 epochs = 10
-augment = ["hflip", "crop", "colour"]
+augment = "light"            # "none" | "light" | "medium" | "heavy" | a list (docs/guide.md)
 # lr = 1e-3
 # batch_size = 32
 # predict = "average"        # the fold models' answers averaged | "soup" | "refit" (docs/guide.md)
@@ -62,7 +63,7 @@ methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgb
 # [budget]
 # seconds = 60               # the whole submit process, from its start to the file
 # test_rows = 15000          # if the hidden test set is larger than the visible one
-# views = 2                  # a member may look at the mirrored picture, too (4 and 8: turns)
+# views = 2                  # a member may look at the mirrored picture, too (2, 4 or 8 views)
 # efficiency = "score/(base-best) + seconds/32400"   # a prize for speed: made small
 """
 

@@ -107,7 +107,7 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
     "unknown metric": (
         toml("log_loss", "logloss"),
         "data",
-        ["unknown metric 'logloss'", "did you mean 'log_loss'?"],
+        ["'logloss' is not a known metric", "did you mean 'log_loss'?"],
     ),
     "not TOML": (toml("[folds]", "[folds"), "data", ["competition.toml", "line 13"]),
     "no competition.toml": (

@@ -100,7 +100,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     (workspace / "models/tuned/fold1.safetensors").unlink()
     capsys.readouterr()
     assert harness("train", "--only", "tuned") == 0
-    assert "2 folds are there already" in capsys.readouterr().out
+    assert "2 of 3 are there already" in capsys.readouterr().out
     after = contents(workspace)
     for name in ("models/tuned/fold0.safetensors", "models/tuned/fold1.safetensors"):
         assert after[name] == whole[name]

@@ -342,7 +342,7 @@ def plant_seedlings_classification(folder: Path) -> Made:
     write_table(folder / "sample_submission.csv", ["file", "species"], sample)
     return Made(
         "multiclass",
-        "accuracy",
+        "f1_micro",
         {"images": "train/{label}/{id}.png", "test_images": "test/{id}", "id": "file"},
         (["file", "species"], answer),
     )
@@ -394,7 +394,7 @@ def plant_pathology_2021_fgvc8(folder: Path) -> Made:
     write_table(folder / "sample_submission.csv", header, sample)
     return Made(
         "multilabel",
-        "f1_macro",
+        "f1_micro",
         {
             "train": "train.csv",
             "images": "train_images/{id}",

@@ -8,8 +8,14 @@ import torch
 from scipy.special import softmax
 
 from harness.backbone import build_classifier, build_features
-from harness.competition import ModelSection
-from harness.predict.engine import Device, choose_device, load_predictor, predict_batch
+from harness.model import ModelSection
+from harness.predict.engine import (
+    Device,
+    choose_device,
+    cpu_has_bf16,
+    load_predictor,
+    predict_batch,
+)
 from harness.workspace.runs import fold_file, fold_files, save_arrays
 
 CPU = Device(torch.device("cpu"), "fp32")
@@ -52,7 +58,8 @@ def test_heads_share_one_frozen_backbone(tmp_path: Path) -> None:
 
 
 def test_precision_is_as_said() -> None:
-    assert choose_device("fp32", training=False).precision == "fp32"
-    assert choose_device("bf16", training=True).precision == "bf16"
+    assert choose_device("fp32").precision == "fp32"
+    assert choose_device("bf16").precision == "bf16"
+    assert choose_device("fp16").precision == "fp16"
     if not torch.cuda.is_available():
-        assert choose_device("auto", training=True) == CPU
+        assert choose_device("auto").precision == ("bf16" if cpu_has_bf16() else "fp32")

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.backbone import Network, build_classifier, build_features
-from harness.competition import ModelSection, as_plain
+from harness.competition import as_plain
 from harness.data.images import Pixels
 from harness.errors import WorkspaceError
+from harness.model import ModelSection
 from harness.predict.engine import choose_device, load_predictor, predict_batch
 from harness.predict.engines import (
     ENGINES,
@@ -123,7 +124,7 @@ def test_reference_is_the_plain_predictor(load: Load, mode: str) -> None:
     engine = load(REFERENCE, mode)
     run = engine.run
     predictor = load_predictor(run.folder, run.model, TARGETS, fold_files(run.folder))
-    expected = predict_batch(predictor, IMAGES, choose_device("fp32", training=False))
+    expected = predict_batch(predictor, IMAGES, choose_device("fp32"))
     assert engine.predict(IMAGES) == pytest.approx(expected, abs=1e-5)
     assert expected.std(axis=0).min() > 0.05  # the images differ, so that agreeing means something
 

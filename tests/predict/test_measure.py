@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from harness.backbone import build_features
-from harness.competition import ModelSection, as_plain
+from harness.competition import as_plain
 from harness.data.images import Pixels
+from harness.model import ModelSection
 from harness.predict.engines import ENGINES, REFERENCE, Run, convert, load_engine, open_run
 from harness.predict.engines.kinds import why_missing
 from harness.predict.measure import Assessment, EngineCost, assess, measure, predict_oof

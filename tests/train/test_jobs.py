@@ -1,6 +1,7 @@
 """Fold models, their soup and a refit: what train makes, stack measures and submit uses."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tiny import edit
 
 from harness.files import file_digest
 from harness.train.job import Job
+from harness.train.locks import trying
 from harness.workspace import Workspace
 from harness.workspace.ensemble import read_ensemble
 from harness.workspace.runs import load_arrays, save_arrays
@@ -224,3 +226,214 @@ def test_choices_that_cannot_be_meant(
     predict_by(workspace, PROBE, how)
     assert harness("fold") == 2
     assert message in capsys.readouterr().err
+
+
+def only_tuned(workspace: Path, how: str = "") -> None:
+    """Leave one model, with these settings."""
+    file = workspace / "competition.toml"
+    text = file.read_text(encoding="utf-8")
+    start, end = text.index('[[model]]\nname = "probe"'), text.index("[stack]")
+    file.write_text(text[:start] + text[end:], encoding="utf-8")
+    predict_by(workspace, TUNED, how)
+
+
+def test_seeds_are_runs_of_their_own(harness: Harness, workspace: Path) -> None:
+    only_tuned(workspace, "seeds = [0, 3]")
+    for verb in ("fold", "train", "stack"):
+        assert harness(verb) == 0
+    names = sorted(path.stem for path in (workspace / "oof").glob("*.parquet"))
+    assert names == ["tuned-s0", "tuned-s3"]
+    weights = [load_arrays(workspace / f"models/{n}/fold0.safetensors") for n in names]
+    assert any((weights[0][key] != weights[1][key]).any() for key in weights[0])
+    assert harness("train", "--retrain", "tuned-s3") == 0
+
+
+def test_snapshots_are_members_for_the_price_of_one_training(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only_tuned(workspace, "snapshots = 2")
+    for verb in ("fold", "train", "stack", "submit"):
+        assert harness(verb) == 0
+    assert sorted(p.stem for p in (workspace / "oof").glob("*.parquet")) == ["tuned", "tuned-c1"]
+    assert len(list((workspace / "models/tuned-c1").glob("fold?.safetensors"))) == 3
+    capsys.readouterr()
+    assert harness("train") == 0
+    assert "done before" in capsys.readouterr().out
+
+
+def test_pseudo_labels_come_from_models_that_did_not_see_the_fold(
+    harness: Harness, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict_by(workspace, TUNED, 'pseudo = ["probe"]')
+    assert harness("fold") == 0
+    assert harness("train", "--only", "probe") == 0
+    asked: list[list[str]] = []
+    from harness.train import run
+
+    real = run.load_predictor
+
+    def noting(folder: Path, model: object, targets: int, files: list[Path], task: str) -> object:
+        asked.append([file.name for file in files])
+        return real(folder, model, targets, files, task)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "load_predictor", noting)
+    assert harness("train", "--only", "tuned") == 0
+    assert asked == [[f"fold{i}.safetensors"] for i in range(3)]
+    labels = load_arrays(workspace / "models/tuned/fold1.pseudo.safetensors")["targets"]
+    assert labels.shape == (9, 3)
+    assert labels.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_pseudo_labels_need_their_source(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict_by(workspace, TUNED, 'pseudo = ["probe"]')
+    assert harness("fold") == 0
+    assert harness("train", "--only", "tuned") == 2
+    assert "is not a complete run" in capsys.readouterr().err
+    edit(workspace / "competition.toml", 'pseudo = ["probe"]', 'pseudo = ["prob"]')
+    assert harness("train", "--only", "tuned") == 2
+    assert "did you mean 'probe'?" in capsys.readouterr().err
+
+
+def test_single_folds_can_be_trained(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only_tuned(workspace)
+    assert harness("fold") == 0
+    assert harness("train", "--fold", "2") == 0
+    assert [p.name for p in (workspace / "models/tuned").glob("fold?.safetensors")] == [
+        "fold1.safetensors"
+    ]
+    assert not (workspace / "oof/tuned.parquet").exists()
+    assert harness("train", "--fold", "4") == 2
+    assert "there is no fold 4; choose 1 to 3" in capsys.readouterr().err
+    assert harness("train") == 0
+    assert (workspace / "oof/tuned.parquet").exists()
+
+
+def test_a_dry_run_trains_nothing(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert harness("fold") == 0
+    assert harness("train", "--dry-run") == 0
+    printed = capsys.readouterr().out
+    assert "tuned" in printed
+    assert "MB" in printed
+    assert not list((workspace / "models").glob("*/fold*"))
+
+
+def test_hours_stop_in_time_and_the_same_command_goes_on(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only_tuned(workspace)
+    assert harness("fold") == 0
+    assert harness("train", "--hours", "0") == 3
+    assert "the time is up" in capsys.readouterr().out
+    assert not (workspace / "oof/tuned.parquet").exists()
+    assert harness("train", "--hours", "1") == 0
+    assert (workspace / "oof/tuned.parquet").exists()
+
+
+def test_a_run_is_repeated_from_its_record(
+    harness: Harness, workspace: Path, tmp_path: Path
+) -> None:
+    only_tuned(workspace)
+    for verb in ("fold", "train"):
+        assert harness(verb) == 0
+    record = tmp_path / "run.json"
+    record.write_bytes((workspace / "models/tuned/run.json").read_bytes())
+    oof = workspace / "oof/tuned.parquet"
+    before = file_digest(oof)
+    edit(workspace / "competition.toml", "epochs = 2", "epochs = 5")  # which does not matter
+    shutil.rmtree(workspace / "models/tuned")
+    oof.unlink()
+    assert harness("train", "--from", str(record)) == 0
+    assert file_digest(oof) == before
+
+
+def test_a_loss_that_is_no_number_goes_on_in_fp32_and_then_says_what_to_do(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only_tuned(workspace, 'precision = "bf16"\nlr = 1e30\nclip = 1e30')
+    edit(workspace / "competition.toml", "epochs = 2", "epochs = 60")
+    assert harness("fold") == 0
+    assert harness("train") == 2
+    printed = capsys.readouterr()
+    assert "the loss in bf16 became infinite or no number; on from the last" in printed.out
+    assert "lower lr or clip" in printed.err
+
+
+def test_where_memory_runs_out_batches_are_taken_in_pieces(
+    harness: Harness,
+    workspace: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from harness.train import run
+
+    real = run.train_fold
+
+    def short(network: object, fold: object, around: run.Surroundings) -> float:
+        if around.speed.pieces < 4:
+            raise MemoryError
+        return real(network, fold, around)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "train_fold", short)
+    only_tuned(workspace)
+    assert harness("fold") == 0
+    assert harness("train") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("memory ran out") == 2
+    log = (workspace / "models/tuned/log.jsonl").read_text()
+    assert '"pieces": 4' in log
+
+
+def test_a_full_disk_is_said_and_the_last_checkpoint_stays(
+    harness: Harness,
+    workspace: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from harness.train import checkpoint
+
+    real, calls = checkpoint.save_file, []
+
+    def full(tensors: object, path: Path, metadata: object) -> None:
+        calls.append(path)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        real(tensors, path, metadata)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    only_tuned(workspace)
+    assert harness("fold") == 0
+    assert harness("train") == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert (workspace / "models/tuned/fold0.checkpoint.safetensors").exists()
+    assert not list((workspace / "models/tuned").glob(".*.tmp"))
+    monkeypatch.undo()
+    assert harness("train") == 0
+
+
+def test_a_run_that_another_process_trains_is_not_deleted(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only_tuned(workspace)
+    for verb in ("fold", "train"):
+        assert harness(verb) == 0
+    with trying(workspace / "models/tuned/.fold1.lock") as free:
+        assert free
+        assert harness("train", "--retrain", "tuned") == 2
+    assert "is being trained by another process" in capsys.readouterr().err
+    assert (workspace / "oof/tuned.parquet").exists()
+
+
+def test_a_backbone_of_one_size_cannot_grow(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only_tuned(workspace, "progressive = 0.5")
+    edit(workspace / "competition.toml", '"test_resnet"', '"vit_tiny_patch16_224"')
+    assert harness("fold") == 0
+    assert harness("train") == 2
+    assert "takes images of one size" in capsys.readouterr().err

@@ -1,5 +1,6 @@
-"""The training loop: it learns, it repeats itself, it takes any backbone."""
+"""The training loop: it learns, it repeats itself, it goes on, it takes any backbone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,22 @@ import pytest
 import torch
 from tiny import CLASSES, picture
 
-from harness.backbone import build_classifier
-from harness.competition import ModelSection
+from harness.backbone import Network, build_classifier
 from harness.data.images import Pixels
+from harness.model import ModelSection
 from harness.predict.engine import Device, predict_batch
-from harness.train.loop import Progress, _batches, _warmup_cosine, train_fold
+from harness.train.examples import Examples
+from harness.train.loop import (
+    Fold,
+    NotFinite,
+    Progress,
+    State,
+    Stopped,
+    Surroundings,
+    train_fold,
+)
+from harness.train.loss import target_matrix
+from harness.train.speed import Speed
 
 CPU = Device(torch.device("cpu"), "fp32")
 
@@ -33,60 +45,229 @@ def section(**values: object) -> ModelSection:
     return ModelSection.model_validate(base | values)
 
 
-def trained(model: ModelSection, pixels: Pixels, target: np.ndarray, seed: int = 1):  # type: ignore[no-untyped-def]
+def build(model: ModelSection, seed: int = 1, task: str = "multiclass") -> Network:
     torch.manual_seed(seed)
-    network = build_classifier(model.backbone, "none", 3, image_size=model.image_size, root=Path())
-    reports: list[Progress] = []
+    targets = 1 if task == "regression" else 3
+    return build_classifier(
+        model.backbone,
+        "none",
+        targets,
+        image_size=model.image_size,
+        root=Path(),
+        drop_path=model.drop_path,
+        channels=model.channels,
+        task=task,
+    )
+
+
+def fold_of(
+    model: ModelSection,
+    pixels: Pixels,
+    target: np.ndarray,
+    seed: int = 1,
+    task: str = "multiclass",
+    inner: int = 0,
+) -> Fold:
     rows = np.arange(len(target))
-    train_fold(network, pixels, target, rows, model, CPU, seed, reports.append)
-    return network, reports
+    examples = Examples((pixels,), target_matrix(target, 3), rows[inner:], rows[:inner])
+    return Fold(model, task, examples, model.transforms(()), seed, "key")
 
 
-def test_it_learns_what_can_be_learnt() -> None:
+class World:
+    """Surroundings that note what they are told, and stop after ``steps`` steps if asked to."""
+
+    def __init__(self, folder: Path, steps: int | None = None, speed: Speed | None = None) -> None:
+        self.reports: list[Progress] = []
+        self.snapshots: dict[int, State] = {}
+        self.left = steps
+        self.around = Surroundings(
+            device=torch.device("cpu"),
+            speed=speed or Speed(),
+            checkpoint=folder / "fold0.checkpoint.safetensors",
+            stopping=self.stopping,
+            report=self.reports.append,
+            snapshot=self.keep,
+        )
+
+    def stopping(self) -> bool:
+        if self.left is None:
+            return False
+        self.left -= 1
+        return self.left <= 0
+
+    def keep(self, cycle: int, state: State) -> None:
+        self.snapshots[cycle] = {name: tensor.clone() for name, tensor in state.items()}
+
+
+def trained(fold: Fold, folder: Path, **options: object) -> tuple[Network, World]:
+    world = World(folder, **options)  # type: ignore[arg-type]
+    network = build(fold.model, fold.seed, fold.task)
+    train_fold(network, fold, world.around)
+    return network, world
+
+
+def interrupted(fold: Fold, folder: Path, steps: int) -> Network:
+    """Trained in pieces of so many steps, each by a network that begins as a new one."""
+    for _ in range(1000):
+        network = build(fold.model, fold.seed, fold.task)
+        try:
+            train_fold(network, fold, World(folder, steps).around)
+        except Stopped:
+            continue
+        return network
+    raise AssertionError("it never ends")
+
+
+def same(one: Network, other: Network) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_it_learns_what_can_be_learnt(tmp_path: Path) -> None:
     pixels, target = images(48, 32)
-    network, reports = trained(section(epochs=12, batch_size=8, lr=3e-3), pixels, target)
+    model = section(epochs=12, batch_size=8, lr=3e-3)
+    network, world = trained(fold_of(model, pixels, target), tmp_path)
     fresh, _ = images(96, 32)
     decided = predict_batch(network, fresh[48:], CPU).argmax(axis=1)
     assert (decided == np.arange(48, 96) % 3).mean() > 0.9
-    done = [report for report in reports if report.epoch_done]
+    done = [report for report in world.reports if report.epoch_done]
     assert [report.epoch for report in done] == list(range(1, 13))
     assert done[-1].loss < done[0].loss / 2
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
     pixels, target = images(24, 32)
-    model = section(epochs=2, batch_size=8, augment=("hflip", "vflip", "rot90", "crop", "colour"))
-    first, again = (trained(model, pixels, target, seed=5)[0].state_dict() for _ in range(2))
-    other = trained(model, pixels, target, seed=6)[0].state_dict()
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert any(not torch.equal(first[name], other[name]) for name in first)
+    model = section(epochs=2, batch_size=8, augment="heavy", mixup=0.2, cutmix=1.0)
+    first, _ = trained(fold_of(model, pixels, target, seed=5), tmp_path / "a")
+    again, _ = trained(fold_of(model, pixels, target, seed=5), tmp_path / "b")
+    other, _ = trained(fold_of(model, pixels, target, seed=6), tmp_path / "c")
+    assert same(first, again)
+    assert not same(first, other)
 
 
-def test_bf16_trains() -> None:
+RECIPES: dict[str, dict[str, object]] = {
+    "plain": {},
+    "heavy": {"augment": "heavy", "mixup": 0.4, "cutmix": 1.0, "drop_path": 0.1},
+    "ema": {"average": "ema", "average_decay": 0.9},
+    "swa": {"average": "swa"},
+    "snapshots": {"snapshots": 2},
+    "patience": {"patience": 1},
+    "head first": {"head_epochs": 1.5, "layer_decay": 0.7},
+    "frozen": {"frozen": 0.5},
+    "balanced": {"balance": "sampling", "progressive": 0.5, "image_size": 64},
+    "weighted": {"balance": "weights", "label_smoothing": 0.1, "channels": 1},
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_whatever_the_recipe_an_interrupted_fold_ends_bit_for_bit_as_one_that_was_not(
+    name: str, tmp_path: Path
+) -> None:
+    model = section(**({"epochs": 4, "batch_size": 8} | RECIPES[name]))
+    pixels, target = images(27, model.image_size)
+    fold = fold_of(model, pixels, target, inner=6 if model.patience else 0)
+    whole, world = trained(fold, tmp_path / "whole")
+    assert same(whole, interrupted(fold, tmp_path / "pieces", 3))
+    assert np.isfinite([report.loss for report in world.reports]).all()
+    if model.patience:
+        assert len(world.reports) <= 12
+
+
+def test_a_checkpoint_of_something_else_is_not_continued(tmp_path: Path) -> None:
     pixels, target = images(24, 32)
-    model = section(epochs=2, batch_size=8)
-    torch.manual_seed(0)
-    network = build_classifier("test_resnet", "none", 3, image_size=32, root=Path())
-    device = Device(torch.device("cpu"), "bf16")
-    losses: list[float] = []
-    train_fold(
-        network, pixels, target, np.arange(24), model, device, 0, lambda p: losses.append(p.loss)
+    fold = fold_of(section(epochs=2, batch_size=8), pixels, target)
+    with pytest.raises(Stopped):
+        trained(fold, tmp_path, steps=2)
+    _, world = trained(replace(fold, key="another"), tmp_path)
+    assert len(world.reports) == 6
+
+
+def test_a_damaged_checkpoint_means_a_new_start(tmp_path: Path) -> None:
+    pixels, target = images(24, 32)
+    fold = fold_of(section(epochs=2, batch_size=8), pixels, target)
+    with pytest.raises(Stopped):
+        trained(fold, tmp_path, steps=2)
+    file = tmp_path / "fold0.checkpoint.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    whole, _ = trained(fold, tmp_path / "other")
+    again, world = trained(fold, tmp_path)
+    assert len(world.reports) == 6
+    assert same(whole, again)
+
+
+def test_snapshots_are_the_weights_at_the_ends_of_the_cycles(tmp_path: Path) -> None:
+    pixels, target = images(24, 32)
+    fold = fold_of(section(epochs=5, batch_size=8, snapshots=3), pixels, target)
+    network, world = trained(fold, tmp_path)
+    assert sorted(world.snapshots) == [1, 2]
+    first, second = world.snapshots[1], world.snapshots[2]
+    assert not torch.equal(first["backbone.conv1.0.weight"], second["backbone.conv1.0.weight"]) or (
+        any(not torch.equal(first[name], second[name]) for name in first)
     )
-    assert np.isfinite(losses).all()
+    assert any(not torch.equal(second[n], t) for n, t in network.state_dict().items())
 
 
-def test_the_learning_rate_warms_up_and_falls_to_nothing() -> None:
-    factors = [_warmup_cosine(step, 10, 100) for step in range(100)]
-    assert factors[0] == pytest.approx(0.1)
-    assert max(factors) == pytest.approx(1.0)
-    assert factors[9:] == sorted(factors[9:], reverse=True)
-    assert factors[-1] < 0.001
+def test_frozen_layers_stay_and_so_do_their_statistics(tmp_path: Path) -> None:
+    pixels, target = images(24, 32)
+    model = section(epochs=1, batch_size=8, frozen=1.0)
+    before = build(model).state_dict()
+    network, _ = trained(fold_of(model, pixels, target), tmp_path)
+    moved = {name for name, t in network.state_dict().items() if not torch.equal(t, before[name])}
+    assert moved == {"backbone.fc.weight", "backbone.fc.bias"}
 
 
-def test_no_batch_is_left_with_a_single_row() -> None:
-    sizes = [len(batch) for batch in _batches(np.arange(33), 5)]
-    assert sum(sizes) == 33
-    assert max(sizes) - min(sizes) <= 1
+def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path: Path) -> None:
+    pixels, target = images(16, 32)
+    model = section(epochs=1, batch_size=16, frozen=1.0)  # BatchNorm would see other batches
+    fold = fold_of(model, pixels, target)
+    whole, _ = trained(fold, tmp_path / "a")
+    pieces, _ = trained(fold, tmp_path / "b", speed=Speed(pieces=4))
+    weight = "backbone.fc.weight"
+    assert whole.state_dict()[weight] == pytest.approx(pieces.state_dict()[weight], abs=1e-4)
+
+
+def test_bf16_trains(tmp_path: Path) -> None:
+    pixels, target = images(24, 32)
+    fold = fold_of(section(epochs=2, batch_size=8), pixels, target)
+    _, world = trained(fold, tmp_path, speed=Speed("bf16"))
+    assert np.isfinite([report.loss for report in world.reports]).all()
+
+
+def test_a_loss_that_is_no_number_stops_before_the_checkpoint_is_spoilt(tmp_path: Path) -> None:
+    pixels, target = images(24, 32)
+    fold = fold_of(section(epochs=50, batch_size=8, lr=1e30, clip=1e30), pixels, target)
+    with pytest.raises(NotFinite):
+        trained(fold, tmp_path)
+
+
+def test_values_are_regressed_in_their_own_units(tmp_path: Path) -> None:
+    pixels, classes = images(48, 32)
+    target = 1000.0 + 300.0 * classes
+    model = section(epochs=12, batch_size=8, lr=3e-3)
+    fold = replace(fold_of(model, pixels, target, task="regression"), spread=float(target.std()))
+    network = build(model, task="regression")
+    network.rescale.mean.fill_(target.mean())
+    network.rescale.spread.fill_(fold.spread)
+    train_fold(network, fold, World(tmp_path).around)
+    error = predict_batch(network, pixels, CPU)[:, 0] - target
+    assert np.sqrt(np.mean(error**2)) < 0.3 * target.std()
+
+
+def test_a_rare_class_is_found_where_classes_are_balanced(tmp_path: Path) -> None:
+    pixels, target = images(60, 32)
+    keep = np.flatnonzero((target != 2) | (np.arange(60) < 6))
+    recalls: dict[str, float] = {}
+    balances: list[str] = ["none", "sampling", "weights"]
+    for balance in balances:
+        model = section(epochs=5, batch_size=8, lr=1e-3, balance=balance)
+        network, _ = trained(fold_of(model, pixels[keep], target[keep]), tmp_path / balance)
+        said = predict_batch(network, pixels, CPU)
+        shares = np.exp(said - said.max(axis=1, keepdims=True))
+        recalls[balance] = float(
+            (shares / shares.sum(axis=1, keepdims=True))[target == 2, 2].mean()
+        )
+    assert recalls["sampling"] > recalls["none"]
+    assert recalls["weights"] > recalls["none"]
 
 
 FAMILIES = [
@@ -102,9 +283,9 @@ FAMILIES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "size"), FAMILIES)
-def test_every_family_takes_a_training_step(backbone: str, size: int) -> None:
+def test_every_family_takes_a_training_step(backbone: str, size: int, tmp_path: Path) -> None:
     pixels, target = images(6, size)
     model = section(backbone=backbone, image_size=size, epochs=1, batch_size=6, drop_path=0.1)
-    network, reports = trained(model, pixels, target)
-    assert np.isfinite(reports[-1].loss)
+    network, world = trained(fold_of(model, pixels, target), tmp_path)
+    assert np.isfinite(world.reports[-1].loss)
     assert predict_batch(network, pixels, CPU).shape == (6, 3)

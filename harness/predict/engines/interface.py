@@ -1,4 +1,4 @@
-"""The one interface of all engines: uint8 images in, probabilities out."""
+"""The one interface of all engines: uint8 images in, predictions out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ class Network(ABC):
 
 
 class Engine:
-    """Some models of a run, ready to predict: the mean of their probabilities."""
+    """Some models of a run, ready to predict: the mean of their predictions."""
 
     def __init__(self, kind: Kind, run: Run, batch: int, networks: Sequence[tuple[Part, Network]]):
         self.kind, self.run, self.batch = kind, run, batch
@@ -49,9 +49,9 @@ class Engine:
         self.predict(np.zeros((self.chunk, self.image_size, self.image_size, 3), np.uint8))
 
     def predict(self, pixels: Pixels) -> Probabilities:
-        """Probabilities (rows, targets) of uint8 images (rows, size, size, 3), any number of rows.
+        """Predictions (rows, targets) of uint8 images (rows, size, size, 3), any number of rows.
 
-        Every row sums to 1.
+        Where they are probabilities of classes every row sums to 1.
         """
         if not len(pixels):
             return np.zeros((0, self.run.targets), np.float32)
@@ -60,6 +60,8 @@ class Engine:
         for part, network in self._networks:
             outputs = np.concatenate(list(network.run(batches)))[: len(pixels)]
             total += outputs[:, part.wanted].sum(axis=1)
+        if self.run.task in ("multilabel", "regression"):
+            return total / np.float32(sum(len(part.wanted) for part, _ in self._networks))
         # half precision leaves the sums of the softmax a little off
         return total / total.sum(axis=1, keepdims=True)
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.competition import ModelSection
 from harness.errors import WorkspaceError
 from harness.files import digest, file_digest
+from harness.model import ModelSection
 from harness.workspace.runs import fold_files, read_run, refit_file, soup_file
 
 
@@ -21,6 +21,7 @@ class Run:
     model: ModelSection
     targets: int
     weights: tuple[str, ...]
+    task: str = "multiclass"
 
     @property
     def shares_backbone(self) -> bool:
@@ -30,7 +31,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Part:
-    """One network of a run: uint8 images → probabilities (rows, heads, targets).
+    """One network of a run: uint8 images → predictions (rows, heads, targets).
 
     ``wanted`` are the positions, among its heads, of the models asked for.
     """
@@ -55,6 +56,8 @@ class Part:
             model.mode,
             str(model.image_size),
             str(self.run.targets),
+            str(model.channels),
+            self.run.task,
             *map(file_digest, files),
         )
 
@@ -67,7 +70,7 @@ def open_run(folder: Path) -> Run:
     weights = tuple(path.name for path in [*fold_files(folder), *others])
     if not weights:
         raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")
-    return Run(folder, model, len(identity["targets"]), weights)
+    return Run(folder, model, len(identity["targets"]), weights, identity.get("task", "multiclass"))
 
 
 def parts(run: Run, weights: Sequence[str]) -> list[Part]:

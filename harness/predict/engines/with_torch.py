@@ -21,19 +21,17 @@ _MOST_ROWS = 4096
 class Graph(nn.Module):
     """One network of a run: uint8 images (rows, size, size, 3) → (rows, heads, targets).
 
-    The backbone computes in ``dtype``; normalisation, a probe's heads and softmax stay in fp32,
-    where they cost nothing and rounding would show.
+    The backbone computes in ``dtype``; normalisation, a probe's heads and the activation stay in
+    fp32, where they cost nothing and rounding would show.
     """
 
     def __init__(self, part: Part, dtype: torch.dtype) -> None:
         super().__init__()
-        predictor = load_predictor(part.run.folder, part.run.model, part.run.targets, part.files)
-        network: Any = predictor.networks[0]
-        self.scale: Tensor
-        self.shift: Tensor
-        self.register_buffer("scale", network.scale)
-        self.register_buffer("shift", network.shift)
-        self.backbone = network.backbone.to(dtype, memory_format=torch.channels_last)
+        run = part.run
+        predictor = load_predictor(run.folder, run.model, run.targets, part.files, run.task)
+        self.network: Any = predictor.networks[0]
+        self.network.backbone.to(dtype).to(memory_format=torch.channels_last)
+        self.activate = predictor.activate
         self.dtype = dtype
         self.shape = (len(part.weights), part.run.targets)
         self.heads: nn.Module = nn.Identity()
@@ -42,10 +40,10 @@ class Graph(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Probabilities (rows, heads, targets), fp32."""
-        pixels = images.permute(0, 3, 1, 2).float() * self.scale + self.shift
-        outputs: Tensor = self.heads(self.backbone(pixels.to(self.dtype)).float())
-        return outputs.reshape(-1, *self.shape).softmax(dim=-1)
+        """Predictions (rows, heads, targets), fp32."""
+        pixels = self.network.normalise(images).to(self.dtype)
+        outputs = self.network.rescale(self.heads(self.network.backbone(pixels).float()))
+        return self.activate(outputs.reshape(-1, *self.shape))
 
 
 class TorchNetwork(Network):

@@ -1,0 +1,55 @@
+"""What training makes small, by task; targets are (rows, targets) float32."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def target_matrix(target: NDArray[Any], targets: int) -> NDArray[np.float32]:
+    """Targets (see harness.metrics) as a matrix: classes become one-hot rows."""
+    if target.ndim == 2:
+        return target.astype(np.float32)
+    if target.dtype.kind == "f":
+        return target.astype(np.float32)[:, None]
+    return np.eye(targets, dtype=np.float32)[target]
+
+
+def make_loss(
+    task: str, label_smoothing: float = 0.0, weights: Tensor | None = None, spread: float = 1.0
+) -> Loss:
+    """The mean loss of network outputs (rows, targets) against targets of the same shape.
+
+    Classes: cross-entropy. Ordinal: the cross-entropy of every "is it more than k?", which a
+    softmax answers by its upper sums, so that far misses cost more than near ones. Multilabel:
+    binary cross-entropy. Regression: Huber's loss, in units of the targets' ``spread``.
+    """
+    if task == "regression":
+        return lambda outputs, targets: F.smooth_l1_loss(outputs / spread, targets / spread)
+    if task == "multilabel":
+
+        def binary(outputs: Tensor, targets: Tensor) -> Tensor:
+            smooth = targets * (1 - label_smoothing) + label_smoothing / 2
+            return F.binary_cross_entropy_with_logits(outputs, smooth, pos_weight=weights)
+
+        return binary
+    if task == "ordinal":
+
+        def ordinal(outputs: Tensor, targets: Tensor) -> Tensor:
+            whole = outputs.logsumexp(dim=1, keepdim=True)
+            above = outputs.flip(1).logcumsumexp(dim=1).flip(1)[:, 1:] - whole
+            below = outputs.logcumsumexp(dim=1)[:, :-1] - whole
+            is_above = targets.flip(1).cumsum(dim=1).flip(1)[:, 1:]
+            is_above = is_above * (1 - label_smoothing) + label_smoothing / 2
+            cells = -(is_above * above + (1 - is_above) * below).sum(dim=1)
+            return cells.mean() if weights is None else (cells * (targets @ weights)).mean()
+
+        return ordinal
+    return lambda outputs, targets: F.cross_entropy(
+        outputs, targets, weight=weights, label_smoothing=label_smoothing
+    )

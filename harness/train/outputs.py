@@ -1,0 +1,112 @@
+"""The files of a run: one of them for a model, more for one that leaves snapshots."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.metrics import Metric
+from harness.train.job import Job
+from harness.workspace import Workspace
+from harness.workspace.oof import oof_metadata, write_oof
+from harness.workspace.runs import (
+    Values,
+    fold_predictions_file,
+    identity_digest,
+    load_arrays,
+    save_arrays,
+    start_run,
+)
+from harness.workspace.training import TrainingRows
+
+Predictions = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Output:
+    """models/<name>/ and oof/<name>.parquet of one run; ``identity`` is all that decides it."""
+
+    workspace: Workspace
+    training: TrainingRows
+    name: str
+    identity: Values
+
+    @property
+    def folder(self) -> Path:
+        """models/<name>/."""
+        return self.workspace.models / self.name
+
+    @property
+    def oof_file(self) -> Path:
+        """Its existence says that the run is complete."""
+        return self.workspace.oof / f"{self.name}.parquet"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the OOF file is there and of this run."""
+        if not self.oof_file.exists():
+            return False
+        return oof_metadata(self.oof_file).get("config") == identity_digest(self.identity)
+
+    def start(self, circumstances: Values) -> Values:
+        """Write run.json or accept the same run's; the circumstances that are noted there."""
+        return start_run(self.folder, self.identity, circumstances)
+
+    def keep(
+        self, job: Job, weights: dict[str, NDArray[Any]], predicted: Predictions, seconds: float
+    ) -> float | None:
+        """Write a job's predictions, then its weights, which say that it is done; its score.
+
+        ``predicted`` are the rows of its fold, then those of the holdout.
+        """
+        _, scored = job.split(self.training)
+        out_of_fold, holdout = np.split(predicted, [len(scored)])
+        arrays = {"seconds": np.array([seconds])}
+        if len(scored):
+            arrays["predictions"] = out_of_fold
+        if len(holdout):
+            arrays["holdout"] = holdout
+        save_arrays(job.predictions_file(self.folder), arrays)
+        save_arrays(job.weights_file(self.folder), weights)
+        if not len(scored):
+            return None
+        return self.metric.score(self.training.target[scored], out_of_fold)
+
+    def finish(self, jobs: Sequence[Job], kept: str) -> float:
+        """Write the OOF file from the predictions of all folds; the score.
+
+        ``kept`` says which weights predicted: the last, or an average, never the best on a fold
+        that is scored.
+        """
+        shape = (len(self.training.ids), len(self.training.targets))
+        total = np.zeros(shape, np.float32)
+        for job in jobs:
+            _, scored = job.split(self.training)
+            stored = load_arrays(fold_predictions_file(self.folder, job.number))
+            total[scored] += stored["predictions"]
+        rows = self.training.rows_in_folds
+        predictions = total[rows] / np.float32(self.training.assignment.shape[1])
+        score = self.metric.score(self.training.target[rows], predictions)
+        write_oof(
+            self.oof_file,
+            self.training,
+            predictions,
+            {
+                "run": self.name,
+                "folds": self.training.folds.digest,
+                "task": self.training.task,
+                "metric": self.metric.name,
+                "score": f"{score:.6f}",
+                "kept": kept,
+                "config": identity_digest(self.identity),
+            },
+        )
+        return score
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that decides the competition."""
+        return self.workspace.competition.metric

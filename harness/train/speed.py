@@ -1,0 +1,227 @@
+"""How a network is trained fastest on this machine: measured, then remembered."""
+
+import copy
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness.files import digest, write_text
+from harness.model import ModelSection, Precision
+from harness.predict.engine import DTYPES, cpu_has_bf16
+from harness.predict.machine import fingerprint
+
+WORTH_MEASURING = 60.0  # seconds: a shorter training gains less than the measuring costs
+WORTH_COMPILING = 1200.0  # seconds: compiling takes up to a minute, on trial as in earnest
+CLEARLY_FASTER = 0.97  # of the time; below that a difference may be chance, and is left alone
+HOPELESS = 1.5  # times the best: one step says enough
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The precision of products, the memory format, compilation, and passes a step.
+
+    ``pieces`` > 1 accumulates gradients over parts of a batch that does not fit into memory.
+    """
+
+    precision: Precision = "fp32"
+    channels_last: bool = True
+    compile: bool = False
+    pieces: int = 1
+
+    def __str__(self) -> str:
+        said: list[str] = [self.precision]
+        said += ["channels_last"] * self.channels_last + ["compiled"] * self.compile
+        said += [f"in {self.pieces} pieces"] * (self.pieces > 1)
+        return ", ".join(said)
+
+    def place(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """Move the network to the device, in this memory format."""
+        network = network.to(device)
+        if self.channels_last:
+            network = network.to(memory_format=torch.channels_last)
+        return network
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """The context to run a forward pass in."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(device.type, DTYPES[self.precision])
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A speed with the seconds of one step, and those before the first."""
+
+    speed: Speed
+    step_seconds: float
+    start_seconds: float = 0.0
+
+    def total(self, steps: int) -> float:
+        """The seconds of so many steps."""
+        return self.start_seconds + steps * self.step_seconds
+
+
+def training_device() -> torch.device:
+    """The first GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Only operations that repeat bit for bit on a GPU, too, where that is ``wanted``."""
+    if not wanted or not torch.cuda.is_available():
+        yield
+        return
+    # cuBLAS reads it when its first handle is made
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; on a CPU torch has no error of its own for that."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("not enough memory", "can't allocate memory")
+    )
+
+
+def choices(model: ModelSection, device: torch.device) -> list[Speed]:
+    """What may be tried: all that the model does not pin and the device can, the usual one first.
+
+    Old GPUs have no bf16 and get fp16, whose losses are scaled; on a CPU fp16 is never fast.
+    """
+    if model.precision != "auto":
+        precisions: list[Precision] = [model.precision]
+    elif device.type == "cuda":
+        precisions = ["bf16" if torch.cuda.is_bf16_supported() else "fp16", "fp32"]
+    else:
+        precisions = ["fp32", "bf16"] if cpu_has_bf16() else ["fp32"]
+    formats = [True, False] if model.channels_last is None else [model.channels_last]
+    return [
+        Speed(precision, channels_last, bool(model.compile))
+        for precision in precisions
+        for channels_last in formats
+    ]
+
+
+def fastest(timings: Sequence[Timing], steps: int) -> Timing:
+    """The first of them, or one that is clearly faster over so many steps."""
+    best = timings[0]
+    for timing in timings[1:]:
+        if timing.total(steps) < CLEARLY_FASTER * best.total(steps):
+            best = timing
+    return best
+
+
+def measured_speed(
+    build: Callable[[], nn.Module], model: ModelSection, steps: int, targets: int, cache: Path
+) -> Timing:
+    """The fastest way to train the network that ``build`` makes for ``steps`` steps.
+
+    The choice is kept in ``cache`` for this backbone, size and machine. A training that is over
+    in a minute is not worth it: the usual way is taken, and its step is what was timed.
+    """
+    device = training_device()
+    options = choices(model, device)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else ""
+    settings = (model.backbone, model.image_size, model.batch_size, model.channels, model.frozen)
+    key = digest(torch.__version__, fingerprint(), name, *map(str, (*settings, *options)))
+    file = cache / f"{key}.json"
+    if stored := _stored(file):
+        return stored
+    network = build()
+    timings: list[Timing] = []
+    for option in options:
+        best = min((t.step_seconds for t in timings), default=None)
+        timings.append(_time(network, model, option, device, targets, best))
+        if len(timings) == 1 and timings[0].total(steps) < WORTH_MEASURING:
+            return timings[0]  # not kept: a longer training measures
+    choice = fastest(timings, steps)
+    if model.compile is None and choice.total(steps) > WORTH_COMPILING:
+        compiled = replace(choice.speed, compile=True)
+        try:
+            timings.append(_time(network, model, compiled, device, targets, None))
+            choice = fastest([choice, timings[-1]], steps)
+        except Exception:  # no compiler on this machine, or an operation that it cannot take
+            choice = replace(choice)
+    write_text(file, json.dumps({**asdict(choice), "all": [asdict(t) for t in timings]}) + "\n")
+    return choice
+
+
+def _stored(file: Path) -> Timing | None:
+    try:
+        note = json.loads(file.read_text(encoding="utf-8"))
+        return Timing(Speed(**note["speed"]), note["step_seconds"], note["start_seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _time(
+    original: nn.Module,
+    model: ModelSection,
+    speed: Speed,
+    device: torch.device,
+    targets: int,
+    best: float | None,
+) -> Timing:
+    """Time a few steps on noise, fewer where memory is short or the first is hopeless."""
+    while True:
+        try:
+            return _time_steps(original, model, speed, device, targets, best)
+        except Exception as error:
+            if not is_out_of_memory(error) or speed.pieces * 4 > model.batch_size:
+                raise
+            speed = replace(speed, pieces=speed.pieces * 2)
+
+
+def _time_steps(
+    original: nn.Module,
+    model: ModelSection,
+    speed: Speed,
+    device: torch.device,
+    targets: int,
+    best: float | None,
+) -> Timing:
+    network: Any = speed.place(copy.deepcopy(original), device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, fused=device.type == "cuda")
+    forward = torch.compile(network) if speed.compile else network
+    rows = max(2, model.batch_size // speed.pieces)
+    images = torch.randint(256, (rows, model.image_size, model.image_size, 3), dtype=torch.uint8)
+    images = images.to(device)
+
+    def step() -> float:
+        begun = time.perf_counter()
+        for _ in range(speed.pieces):
+            with speed.autocast(device):
+                loss = forward(images).square().mean()
+            loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - begun
+
+    first = step()
+    if best is not None and not speed.compile and first > 2 * HOPELESS * best:
+        return Timing(speed, first)
+    seconds = [step()]
+    while len(seconds) < 3 or (sum(seconds) < 1 and len(seconds) < 10):
+        if best is not None and seconds[0] > HOPELESS * best:
+            break
+        seconds.append(step())
+    # compiling is what a process pays once; anything else that is slow at first is forgotten
+    return Timing(speed, min(seconds), max(0.0, first - min(seconds)) if speed.compile else 0.0)

@@ -1,0 +1,57 @@
+"""Losses against what they stand for."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from harness.train.loss import make_loss, target_matrix
+
+OUTPUTS = torch.tensor([[2.0, 0.5, -1.0, 0.0], [0.1, 0.2, 0.3, -0.4]])
+
+
+def test_targets_as_matrices() -> None:
+    assert target_matrix(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert target_matrix(np.array([2.5, 0.5]), 1).tolist() == [[2.5], [0.5]]
+    assert target_matrix(np.array([[1, 0], [1, 1]]), 2).tolist() == [[1, 0], [1, 1]]
+
+
+def test_classes_have_cross_entropy() -> None:
+    target = np.array([1, 3])
+    loss = make_loss("multiclass")(OUTPUTS, torch.from_numpy(target_matrix(target, 4)))
+    assert loss == pytest.approx(F.cross_entropy(OUTPUTS, torch.from_numpy(target)).item())
+
+
+def test_ordinal_loss_is_the_cross_entropy_of_every_threshold() -> None:
+    target = np.array([1, 3])
+    loss = make_loss("ordinal")(OUTPUTS, torch.from_numpy(target_matrix(target, 4)))
+    by_hand = 0.0
+    for row, label in zip(OUTPUTS.softmax(1).numpy(), target, strict=True):
+        for k in range(3):
+            above = row[k + 1 :].sum()
+            by_hand -= np.log(above if label > k else 1 - above)
+    assert loss == pytest.approx(by_hand / 2, rel=1e-5)
+
+
+def test_a_far_miss_costs_more_than_a_near_one() -> None:
+    sure_of_3 = torch.tensor([[0.0, 0.0, 0.0, 5.0]])
+    loss = make_loss("ordinal")
+    near, far = (
+        float(loss(sure_of_3, torch.from_numpy(target_matrix(np.array([c]), 4)))) for c in (2, 0)
+    )
+    assert far > 2 * near
+
+
+def test_weights_smoothing_and_units() -> None:
+    labels = torch.tensor([[1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0]])
+    plain = F.binary_cross_entropy_with_logits(OUTPUTS, labels)
+    assert make_loss("multilabel")(OUTPUTS, labels) == pytest.approx(plain.item())
+    assert make_loss("multilabel", 0.2)(OUTPUTS, labels) != pytest.approx(plain.item())
+    values, wanted = torch.tensor([[10.0], [30.0]]), torch.tensor([[20.0], [30.0]])
+    assert make_loss("regression", spread=10.0)(values, wanted) == pytest.approx(0.25)
+    weights = torch.tensor([1.0, 2.0, 3.0, 0.5])
+    one_hot = torch.from_numpy(target_matrix(np.array([1, 3]), 4))
+    for task in ("multiclass", "ordinal"):
+        doubled = make_loss(task, weights=2 * weights)(OUTPUTS, one_hot)
+        single = make_loss(task, weights=weights)(OUTPUTS, one_hot)
+        assert doubled == pytest.approx(2 * single.item())
