@@ -29,6 +29,20 @@ def command(verb: str, root: Path) -> str:
     return f"python -m harness {verb}" + ("" if root == Path() else f" -C {root}")
 
 
+def init(folder: Path, source: Path | None, display: Display) -> None:
+    """A new competition.toml: a template, or filled in from what lies in ``source``."""
+    from harness.workspace.template import write_template
+
+    if source is None:
+        display.say(f"wrote {write_template(folder)}: say there where your images and labels are")
+        return
+    from harness.init.write import init_from
+
+    path, questions = init_from(folder, source)
+    asked = "1 question" if questions == 1 else f"{questions} questions"
+    display.say(f"wrote {path}: {asked} for you in it; look at the metric in any case")
+
+
 def data(workspace: "Workspace", display: Display) -> None:
     """Lay the example out if there is one, then say what the data look like."""
     from harness.data.examples import PREPARE
@@ -39,6 +53,28 @@ def data(workspace: "Workspace", display: Display) -> None:
         display.say(f"data: the example {example!r} is laid out in {workspace.root / 'data'}")
     for line in summarise(workspace.competition, workspace.root):
         display.say(line)
+
+
+def doctor(workspace: "Workspace", display: Display) -> bool:
+    """Say what was found; whether nothing has to be mended."""
+    from harness.doctor.examine import examine
+
+    marks = {"ok": "ok  ", "note": "look", "mend": "MEND"}
+    found = examine(workspace, display)
+    for finding in found:
+        display.say(f"{marks[finding.verdict]}  {finding.topic:8}  {finding.text}")
+    faults = sum(finding.verdict == "mend" for finding in found)
+    if faults:
+        display.say(f"doctor: {faults} of {len(found)} findings must be mended")
+    return not faults
+
+
+def next_verb(workspace: "Workspace") -> str:
+    """The verb that goes on from where the workspace is."""
+    from harness.doctor.examine import progress_of
+    from harness.doctor.findings import next_verb as after
+
+    return after(progress_of(workspace))
 
 
 def fold(

@@ -44,18 +44,23 @@ def _version(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="PATH", help="Look at this unpacked competition, and fill it in."
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Make a workspace: a folder with a commented competition.toml to fill in.
+    """Make a workspace: a folder with a commented competition.toml.
 
-    Example: `python -m harness init cassava`
+    With `--from` each value has its reason, and what could not be decided is a question.
+
+    Example: `python -m harness init cassava --from ~/Downloads/cassava-leaf-disease`
     """
-    from harness.workspace.template import write_template
-
-    path = write_template(folder)
     display = Display()
-    display.say(f"wrote {path}: say there where your images and labels are")
-    display.say(f"next: python -m harness data -C {folder}")
+    steps.init(folder, source, display)
+    display.say(f"next: {steps.command('doctor' if source else 'data', folder)}")
 
 
 @app.command()
@@ -67,6 +72,21 @@ def data(root: Root = HERE, verbose: Verbose = False) -> None:
     workspace, display = steps.open_workspace(root)
     steps.data(workspace, display)
     display.say(f"next: {steps.command('fold', root)}")
+
+
+@app.command()
+def doctor(root: Root = HERE, verbose: Verbose = False) -> None:
+    """Check the workspace and the machine: tables, every image, disk, devices, weights, Kaggle.
+
+    Exit code 2 if something must be mended.
+
+    Example: `python -m harness doctor -C cassava`
+    """
+    workspace, display = steps.open_workspace(root)
+    if not steps.doctor(workspace, display):
+        display.say(f"next: mend what is marked, then {steps.command('doctor', root)}")
+        raise typer.Exit(2)
+    display.say(f"next: {steps.command(steps.next_verb(workspace), root)}")
 
 
 @app.command()

@@ -6,26 +6,46 @@ A row that is longer or shorter than the header is an error rather than a guess.
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from harness.data.csvfile import open_csv
 from harness.errors import DataError, nearest
 
-LONGEST_ROW = 1 << 24
+_TEXT = pa.large_string()  # the shorter kind holds no more than 2 GB
+LONGEST_ROW = 1 << 22
 """Bytes of the longest row of a CSV file; what is longer is damaged, no data."""
 
 
-def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """The table as text: all columns, or those named in ``columns``, in that order.
+Column = Any
+"""An array of Arrow's, of large strings without nulls, in one piece."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column of text that repeats: ``names`` once each, and ``codes`` (rows,) into them."""
+
+    names: NDArray[np.object_]
+    codes: NDArray[np.integer[Any]]
+
+    def texts(self) -> NDArray[np.object_]:
+        """(rows,) the text of each row."""
+        return self.names[self.codes]
+
+
+def read_columns(path: Path, columns: Sequence[str] | None = None) -> dict[str, Column]:
+    """All columns of a table, or those named in ``columns``, in that order.
 
     A DataError if it cannot be read, has no row, lacks a column, or has two of one name.
     """
@@ -34,11 +54,33 @@ def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame
         require_column(header, name, path)
     wanted = list(dict.fromkeys(columns)) if columns is not None else header
     with _readable(path):
-        read = _parquet if is_parquet(path) else _csv
-        table = read(path, header, wanted)
+        table = (_parquet if is_parquet(path) else _csv)(path, header, wanted)
         if not len(table):
             raise DataError(path, "has a header and no rows", "it needs at least one row")
-        return pd.DataFrame({name: _texts(table[name]) for name in wanted}, dtype=object)
+        return {name: _text(table[name]) for name in wanted}
+
+
+def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The same as a data frame of objects."""
+    found = read_columns(path, columns)
+    return pd.DataFrame({name: texts(column) for name, column in found.items()}, dtype=object)
+
+
+def as_column(given: Iterable[str]) -> Column:
+    """A column of these texts."""
+    return pa.array(list(given), _TEXT)
+
+
+def texts(column: Column) -> NDArray[np.object_]:
+    """(rows,) the column as Python's strings."""
+    found: NDArray[np.object_] = column.to_numpy(zero_copy_only=False)
+    return found
+
+
+def code(column: Column) -> Coded:
+    """The column with each different text once: a few strings instead of a million."""
+    encoded = column.dictionary_encode()
+    return Coded(texts(encoded.dictionary), encoded.indices.to_numpy())
 
 
 def read_header(path: Path) -> list[str]:
@@ -94,7 +136,7 @@ def _csv(path: Path, header: Sequence[str], wanted: Sequence[str], threads: bool
                 pyarrow.csv.ReadOptions(block_size=LONGEST_ROW, use_threads=threads),
                 pyarrow.csv.ParseOptions(newlines_in_values=True),
                 pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(header, pa.string()),
+                    column_types=dict.fromkeys(header, _TEXT),
                     include_columns=list(wanted),
                     strings_can_be_null=False,
                 ),
@@ -110,11 +152,13 @@ def _parquet(path: Path, _: Sequence[str], wanted: Sequence[str]) -> Any:
     return pyarrow.parquet.ParquetFile(path).read(columns=list(wanted))
 
 
-def _texts(column: Any) -> Any:
+def _text(column: Any) -> Column:
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())  # 0 and 1, as CSV files have them
-    texts = column.cast(pa.string())
-    return (pyarrow.compute.fill_null(texts, "") if texts.null_count else texts).to_numpy()
+    column = column.cast(_TEXT)
+    if column.null_count:
+        column = pyarrow.compute.fill_null(column, "")
+    return column.combine_chunks()
 
 
 @contextmanager

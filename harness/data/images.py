@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from harness.competition import Competition
 from harness.data.cache import cached_array
@@ -30,8 +30,20 @@ FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
 REDUCED = 2
 """A large JPEG is decoded smaller, but to no less than so many times the size asked for."""
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUARTER_TURNS = [_TURNS[orientation] for orientation in (5, 6, 7, 8)]
+
 # Pillow only warns of what is less than twice its limit; here all of it is an error of the file.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)  # its picture is sound
 
 
 def find_images(
@@ -47,25 +59,34 @@ def find_images(
     ``test`` looks where the images to predict lie. With ``tolerate_missing`` only all of them
     missing is an error; a missing one has the path where it was expected first.
     """
-    data = competition.data
-    if test:
-        patterns = data.patterns_for_test
-    elif data.train:
-        patterns = data.images
-    else:  # an id is its image's path
-        patterns = (posixpath.join(common_home(data.images), "{id}"),)
     ids = list(ids)
-    found = locate(patterns, root, ids)
+    found = image_paths(competition, root, ids, test=test)
+    expected = _patterns(competition, test=test)[0]
     missing = [id_ for id_, path in zip(ids, found, strict=True) if path is None]
     if missing and not (tolerate_missing and len(missing) < len(ids)):
-        key = "test_images" if test and data.test_images else "images"
+        key = "test_images" if test and competition.data.test_images else "images"
         raise DataError(
-            root / home(patterns[0]),
+            root / home(expected),
             f"{len(missing)} of {len(ids)} ids have no image, the first is "
-            f"{fill(patterns[0], missing[0])!r}",
+            f"{fill(expected, missing[0])!r}",
             f"add the images, or mend {key!r} in competition.toml",
         )
-    return [path or root / fill(patterns[0], id_) for id_, path in zip(ids, found, strict=True)]
+    return [path or root / fill(expected, id_) for id_, path in zip(ids, found, strict=True)]
+
+
+def image_paths(
+    competition: Competition, root: Path, ids: Iterable[str], *, test: bool = False
+) -> list[Path | None]:
+    """The image file of each id, None where there is none; a DataError if one leads out."""
+    return locate(_patterns(competition, test=test), root, ids)
+
+
+def _patterns(competition: Competition, *, test: bool) -> tuple[str, ...]:
+    """Where images lie, by id; without a training table its ids are paths."""
+    data = competition.data
+    if test:
+        return data.patterns_for_test
+    return data.images if data.train else (posixpath.join(common_home(data.images), "{id}"),)
 
 
 def decode(path: Path, sizes: Sequence[int]) -> list[Pixels]:
@@ -102,13 +123,10 @@ def inspect(path: Path) -> ImageFacts:
     """Decode all of a file (large JPEGs at an eighth) and say what it is; a DataError as above."""
     with _undamaged(path), _open(path.read_bytes()) as opened:
         mode, (width, height) = opened.mode, opened.size
-        rotated = opened.getexif().get(_ORIENTATION, 1) >= 5
+        on_its_side = _turn(opened) in _QUARTER_TURNS
         opened.draft(None, (1, 1))
         opened.load()
-    return ImageFacts(mode, *((height, width) if rotated else (width, height)))
-
-
-_ORIENTATION = 0x0112
+    return ImageFacts(mode, *((height, width) if on_its_side else (width, height)))
 
 
 @contextmanager
@@ -146,8 +164,17 @@ def _jpeg_scale(opened: Image.Image, size: int) -> int:
 def _load(opened: Image.Image, scale: int) -> Image.Image:
     if scale > 1:
         opened.draft(None, (opened.width // scale, opened.height // scale))
-    image = ImageOps.exif_transpose(opened)
+    turn = _turn(opened)
+    image = opened if turn is None else opened.transpose(turn)
     return image if image.mode == "L" else _rgb(image)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """How EXIF says that the picture is to be turned; damaged EXIF says nothing."""
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return None
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,18 @@ def _walk(folder: Path, levels: Sequence[str]) -> Iterable[tuple[str, dict[str, 
                     continue
                 if entry.is_symlink():
                     _require_inside(entry.path, real_home, folder, entry.name)
+                if not _is_utf8(entry.name):
+                    raise DataError(here, f"holds {entry.name!r}, no UTF-8", "rename the file")
                 said = columns | fits.groupdict()
                 if last:
                     yield entry.path, said
                 else:
                     waiting.append((entry.path, depth + 1, said))
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether the name is text: Python gives bytes that are none as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def locate(patterns: Sequence[str], root: Path, ids: Iterable[str]) -> list[Path | None]:

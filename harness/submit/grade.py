@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from harness.competition import Competition
 from harness.data.frame import read_frame
-from harness.data.table import Sample, sorted_names
+from harness.data.labels import sorted_names
+from harness.data.table import Sample
 from harness.errors import ConfigError, DataError, nearest
 from harness.metrics import Metric, decide, metrics_for
 from harness.submit.check import check_submission

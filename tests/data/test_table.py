@@ -11,7 +11,8 @@ from tiny import TOML, edit, write_table
 from harness.competition import Competition, load_competition
 from harness.data.frame import read_frame, write_frame
 from harness.data.images import find_images
-from harness.data.table import Table, read_metadata, read_table, read_test_ids, sorted_names
+from harness.data.labels import sorted_names
+from harness.data.table import Table, read_metadata, read_table, read_test_ids
 from harness.errors import ConfigError, DataError
 
 
