@@ -86,7 +86,8 @@ def second_epoch(backbone: str, size: int, pixels: Any, rows: Any, speed: Speed)
     """Its seconds in the harness's loop, with its checkpoint."""
     seen: list[tuple[float, Progress]] = []
     model = model_of(backbone, size)
-    examples = Examples((pixels,), target_matrix(rows % CLASSES, CLASSES), rows, rows[:0])
+    targets, weights = target_matrix(rows % CLASSES, CLASSES), np.ones(len(rows), np.float32)
+    examples = Examples((pixels,), targets, weights, rows, rows[:0])
     fold = Fold(model, "multiclass", examples, model.transforms(()), 0, "key")
     with TemporaryDirectory() as folder:
         around = Surroundings(

@@ -322,7 +322,9 @@ class Run:
         return Fold(
             model=self.model,
             task=self.training.task,
-            examples=Examples(tuple(sources), targets, rows, inner),
+            examples=Examples(
+                tuple(sources), targets, np.ones(len(targets), np.float32), rows, inner
+            ),
             augment=self.model.transforms(self.workspace.competition.data.invariances),
             seed=seed,
             key=digest(str(self.own.identity), job.label),
