@@ -4,6 +4,8 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.decision import Decision, Rule, decision_from_json
 
@@ -33,6 +35,26 @@ EXAMPLES = [
 )
 def test_what_becomes_of_predictions(decision: Decision, expected: object) -> None:
     np.testing.assert_array_equal(decision.apply(PREDICTIONS), expected)
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(seed=st.integers(0, 2**32 - 1), decision=st.sampled_from(EXAMPLES))
+def test_a_row_is_decided_by_itself_and_what_is_decided_stays(
+    seed: int, decision: Decision
+) -> None:
+    draw = np.random.default_rng(seed)
+    predictions = draw.dirichlet(np.ones(3), 12)
+    decided = decision.apply(predictions)
+    rows = draw.permutation(12)[:7]
+    np.testing.assert_array_equal(decision.apply(predictions[rows]), decided[rows])
+    if decision.rule not in ("as_they_are", "range"):
+        assert set(np.unique(decided)) <= {0.0, 1.0}
+    if decision.rule in ("class_weights", "cut_points"):
+        assert (decided.sum(axis=1) == 1).all()
+    if decision.at_least_one:
+        assert (decided.sum(axis=1) >= 1).all()
+    if decision.rule != "cut_points":  # whose certain classes lie elsewhere on the scale
+        np.testing.assert_array_equal(decision.apply(decided), decided)
 
 
 def test_ties_go_to_the_lower_code() -> None:
