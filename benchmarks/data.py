@@ -58,6 +58,7 @@ def main() -> None:
     machine = {
         "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
+        "busy_processes_before": os.getloadavg()[0],  # on an idle machine about 0
         "python": platform.python_version(),
         "pandas": pd.__version__,
         "pyarrow": pyarrow.__version__,

@@ -27,6 +27,10 @@ backbone = "test_resnet"
 weights = "none"
 image_size = 32
 epochs = 1
+augment = "none"
+precision = "fp32"
+channels_last = false
+compile = false
 
 [stack]
 methods = ["best", "mean", "weighted"]
@@ -45,7 +49,7 @@ def with_small_models(workspace: Path, metric: str) -> None:
     """What a user edits: the metric; here also the models and the folds, which would take hours."""
     path = workspace / "competition.toml"
     head, _, _ = path.read_text(encoding="utf-8").partition("# One [[model]]")
-    head = re.sub('metric = ".*"', f'metric = "{metric}"', head).replace("k = 5", "k = 2")
+    head = re.sub('metric = ".*"', f'metric = "{metric}"', head).replace("k = 5", "k = 3")
     path.write_text(head + MODELS, encoding="utf-8")
 
 
