@@ -4,7 +4,10 @@
     └── UserError           the user can mend it: exit code 2, one line, no traceback
         ├── ConfigError     competition.toml says something that cannot be meant
         ├── DataError       tables, labels, images or submissions that do not fit
-        └── WorkspaceError  what another stage should have written is missing, stale or damaged
+        ├── WorkspaceError  what another stage should have written is missing, stale or damaged
+        └── KaggleError     Kaggle refused, failed or could not be reached
+            ├── Busy        it did nothing yet: asking again is safe
+            └── Unanswered  nobody knows whether it did what it was asked
 
 Everything else that escapes is a bug: exit code 1, with its traceback kept in a file.
 """
@@ -40,6 +43,23 @@ class DataError(UserError):
 
 class WorkspaceError(UserError):
     """What another stage should have written is missing, stale or damaged."""
+
+
+class KaggleError(UserError):
+    """Kaggle refused, failed or could not be reached."""
+
+
+class Busy(KaggleError):
+    """Kaggle has not begun to do what it was asked: asking again is safe."""
+
+    def __init__(self, where: object, found: str, fix: str, pause: float = 0.0) -> None:
+        super().__init__(where, found, fix)
+        self.pause = pause
+        """Seconds that it asked to wait."""
+
+
+class Unanswered(KaggleError):
+    """Nobody knows whether Kaggle did what it was asked: look before asking again."""
 
 
 def nearest(word: str, known: Iterable[str], *, count: int = 1) -> str:

@@ -7,9 +7,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from harness.board.ledger import Entry
 from harness.estimate import Estimate
 from harness.workspace.ensemble import Ensemble, Score
+from harness.workspace.ledger import Entry
 
 WIDE = 80
 """Characters of width from which tables are shown in full."""

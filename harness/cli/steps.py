@@ -12,9 +12,9 @@ from harness.clock import started
 from harness.display import Display
 
 if TYPE_CHECKING:
-    from harness.board.ledger import Entry
     from harness.workspace import Workspace
     from harness.workspace.ensemble import Ensemble
+    from harness.workspace.ledger import Entry
 
 
 def open_workspace(root: Path) -> tuple["Workspace", Display]:
@@ -119,10 +119,10 @@ def submit(
     workspace: "Workspace", display: Display, name: str | None, span: str | None, since: float
 ) -> tuple[Path, bool]:
     """(the submission, whether it is less than was meant); seconds count from ``since``."""
-    from harness.board.ledger import Ledger
     from harness.durations import parse_duration
     from harness.files import file_digest
     from harness.workspace.ensemble import read_ensemble, require_same_folds
+    from harness.workspace.ledger import Ledger
 
     ensemble = read_ensemble(workspace.models / "ensemble")
     require_same_folds(workspace.folds, ensemble)
@@ -170,10 +170,10 @@ def grade(
     other_metric: str | None = None,
 ) -> None:
     """Score a submission, and hold the score against what was expected."""
-    from harness.board.ledger import Ledger
     from harness.data.table import read_sample
     from harness.metrics import get_metric
     from harness.submit.table import grade as grade_submission
+    from harness.workspace.ledger import Ledger
 
     competition = workspace.competition
     sample = read_sample(competition, workspace.root)
@@ -216,15 +216,15 @@ def show_ensemble(ensemble: "Ensemble", display: Display, entry: "Entry | None" 
 
 def ledger_entry(workspace: "Workspace", submission: str) -> "Entry | None":
     """What the ledger knows of the submission of that name."""
-    from harness.board.ledger import Ledger
+    from harness.workspace.ledger import Ledger
 
     return next((e for e in Ledger(workspace.board).entries() if e.name == submission), None)
 
 
 def board(workspace: "Workspace", display: Display) -> None:
     """The ledger."""
-    from harness.board.ledger import Ledger
     from harness.board.tables import ledger_table
+    from harness.workspace.ledger import Ledger
 
     entries = Ledger(workspace.board).entries()
     if entries:
