@@ -28,12 +28,17 @@ class Section(BaseModel):
 
 
 class CompetitionSection(Section):
-    """[competition]: what is asked and how it is scored."""
+    """[competition]: what is asked and how it is scored.
+
+    ``kaggle`` is the competition's slug, ``public_share`` the share of the test rows that the
+    public leaderboard is computed on, as its page says.
+    """
 
     name: SafeName
     task: Task
     metric: str
-    kaggle: str | None = None
+    kaggle: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")] | None = None
+    public_share: float | None = Field(default=None, gt=0, le=1)
 
     @model_validator(mode="after")
     def _metric_fits_task(self) -> "CompetitionSection":

@@ -221,18 +221,6 @@ def ledger_entry(workspace: "Workspace", submission: str) -> "Entry | None":
     return next((e for e in Ledger(workspace.board).entries() if e.name == submission), None)
 
 
-def board(workspace: "Workspace", display: Display) -> None:
-    """The ledger."""
-    from harness.board.tables import ledger_table
-    from harness.workspace.ledger import Ledger
-
-    entries = Ledger(workspace.board).entries()
-    if entries:
-        display.show(ledger_table(entries, display.console.width))
-    else:
-        display.say("board: no submission yet")
-
-
 def rehearse(
     workspace: "Workspace",
     display: Display,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import harness
+from harness.cli import kaggle as kaggle_steps
 from harness.cli import steps
 from harness.clock import started
 from harness.display import Display
@@ -59,12 +60,20 @@ def init(
 
 
 @app.command()
-def data(root: Root = HERE, verbose: Verbose = False) -> None:
+def data(
+    root: Root = HERE,
+    kaggle: Annotated[
+        bool, typer.Option("--kaggle", help="First download the competition's files into data/.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
     """Prepare the example's data, or check your own: tables, labels, images.
 
     Example: `python -m harness data -C cassava`
     """
     workspace, display = steps.open_workspace(root)
+    if kaggle:
+        kaggle_steps.fetch(workspace, display)
     steps.data(workspace, display)
     display.say(f"next: {steps.command('fold', root)}")
 
@@ -167,6 +176,16 @@ def submit(
             "[default: budget.seconds in competition.toml, else no limit]",
         ),
     ] = None,
+    kaggle: Annotated[
+        bool, typer.Option("--kaggle", help="Then submit it to Kaggle: once, however often asked.")
+    ] = False,
+    kernel: Annotated[
+        bool,
+        typer.Option("--kernel", help="Submit to Kaggle the kernel that was pushed last instead."),
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until Kaggle has scored the submission.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Predict the test images with the ensemble and write the submission.
@@ -176,8 +195,15 @@ def submit(
     Example: `python -m harness submit --budget 60s`
     """
     workspace, display = steps.open_workspace(root)
+    if kernel:
+        kaggle_steps.submit_kernel(workspace, display, wait=wait)
+        return
     path, degraded = steps.submit(workspace, display, name, budget, started())
-    display.say(f"next: {steps.command(f'grade {path}', root)}, or submit it")
+    if kaggle:
+        kaggle_steps.submit_file(workspace, display, path, wait=wait)
+        display.say(f"next: {steps.command('board sync', root)}")
+    else:
+        display.say(f"next: {steps.command(f'grade {path}', root)}, or submit it with --kaggle")
     if degraded:
         raise typer.Exit(3)
 
@@ -250,16 +276,6 @@ def grade(
     steps.grade(
         workspace, display, submission, solution or workspace.root / "data/solution.csv", metric
     )
-
-
-@app.command()
-def board(root: Root = HERE, verbose: Verbose = False) -> None:
-    """Show the ledger: every submission, what was believed of it and what it scored.
-
-    Example: `python -m harness board`
-    """
-    workspace, display = steps.open_workspace(root)
-    steps.board(workspace, display)
 
 
 @app.command()

@@ -9,14 +9,13 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.display import Display
 from harness.errors import DataError, KaggleError, Unanswered
-from harness.files import replacing, write_text
+from harness.files import write_text
 from harness.kaggle.seam import Kaggle
 from harness.kaggle.wire import PAUSES, answered
 
@@ -34,7 +33,9 @@ class _Remote:
     size: int
 
 
-def fetch_data(kaggle: Kaggle, competition: str, folder: Path, cache: Path, display: Display) -> bool:
+def fetch_data(
+    kaggle: Kaggle, competition: str, folder: Path, cache: Path, display: Display
+) -> bool:
     """All the competition's files in ``folder``; False if they were there.
 
     DataError if the archive is not what Kaggle lists or must not be unpacked.
@@ -115,7 +116,8 @@ def _fetch_on(kaggle: Kaggle, competition: str, archive: Path, display: Display)
     note = _part_note(archive)
     with kaggle.archive(competition) as answer:
         remote = _remote(competition, answer)
-        there = archive.stat().st_size if archive.exists() and _read(note) == vars(remote) else 0
+        same = bool(remote.version) and _read(note) == vars(remote)
+        there = archive.stat().st_size if same and archive.exists() else 0
         if there == remote.size:
             return
         if not there:

@@ -50,6 +50,8 @@ class Kaggle:
         self.kernel_log = ""
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.calls: list[str] = []
+        self.asked_from: list[int] = []
+        self.stalled = threading.Event()
         self.released = threading.Event()
         self.lock = threading.Lock()
         self.port = 0
@@ -258,12 +260,15 @@ class _Handler(BaseHTTPRequestHandler):
         return waiting.pop(0) if waiting else None
 
     def _act(self, fault: str | None, act: Callable[[], None]) -> None:
-        if fault is None:
+        if fault in (None, "none"):
             return act()
         if fault in ("500", "503", "429", "401"):
             return self._error(int(fault), f"fault {fault}")
-        if fault in AFTER or fault in ("truncated",):
+        if fault in AFTER or fault in ("truncated", "stall"):
             self._silently(act, fault)
+        if fault == "stall":
+            self.kaggle.stalled.set()
+            self.kaggle.released.wait(30)
         if fault.startswith("hang"):
             self.kaggle.released.wait(30)
         elif fault.startswith("reset"):
@@ -275,13 +280,13 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _silently(self, act: Callable[[], None], fault: str) -> None:
-        """Act, and send nothing of the answer; "during" and "truncated" send its first half."""
+        """Act, and send nothing of the answer; the others send its first half."""
         sent = bytearray()
         write = self.wfile.write
         self.wfile.write = lambda data: sent.extend(data) or len(data)  # type: ignore[assignment]
         act()
         self.wfile.write = write  # type: ignore[method-assign]
-        if fault in ("reset during", "truncated"):
+        if fault in ("reset during", "truncated", "stall"):
             head = sent.index(b"\r\n\r\n") + 4
             write(bytes(sent[: head + (len(sent) - head) // 2]))
             self.wfile.flush()
@@ -294,6 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         if asked and self.headers.get("If-Range", etag) == etag:
             status, start = 206, int(asked.removeprefix("bytes=").rstrip("-"))
+            self.kaggle.asked_from.append(start)
         self.send_response(status)
         self.send_header("ETag", etag)
         self.send_header("Accept-Ranges", "bytes")
