@@ -1,7 +1,7 @@
 """What the verbs do with Kaggle: each step calls harness.kaggle and says what came of it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,72 @@ def sync(workspace: "Workspace", display: Display) -> None:
     )
     for name in found.never_arrived:
         display.say(f"board: {name} never arrived at Kaggle: submit it again")
+
+
+def board(
+    workspace: "Workspace", display: Display, *, csv: bool, json: bool, plot: Path | None
+) -> None:
+    """The ledger: as tables and sentences, or all of it as CSV or JSON; and as a picture."""
+    from harness.board.export import season_csv, season_json
+    from harness.board.season import season
+    from harness.board.tables import ledger_table, season_table
+    from harness.workspace.ledger import Ledger, utc_now
+
+    ledger, competition = Ledger(workspace.board), workspace.competition
+    entries, uploads = ledger.entries(), ledger.uploads()
+    found = season(
+        entries,
+        uploads,
+        ledger.standing(),
+        _likeness(workspace),
+        greater_is_better=competition.metric.greater_is_better,
+        public_share=competition.competition.public_share,
+        test_rows=competition.budget.test_rows,
+        today=utc_now()[:10],
+    )
+    if plot:
+        from harness.board.plot import plot_season
+
+        plot_season(found, competition.metric.name, plot)
+    if csv:
+        print(season_csv(found), end="")
+    elif json:
+        print(season_json(found), end="")
+    elif not found.rows:
+        display.say("board: no submission yet")
+    elif not uploads:
+        display.show(ledger_table(entries, display.console.width))
+    else:
+        display.show(season_table(found.rows, display.console.width))
+        for note in found.notes:
+            display.say(note)
+    if plot:
+        display.say(f"board: wrote {plot}")
+
+
+def _likeness(workspace: "Workspace") -> Callable[[str, str], float]:
+    """How alike two submissions are, by their digests; 0 where a file is gone or another by now."""
+    from functools import cache
+
+    from harness.board.relation import similarity
+    from harness.data.table import read_csv
+    from harness.files import file_digest
+
+    @cache
+    def files() -> dict[str, Path]:
+        return {file_digest(path): path for path in workspace.submissions.glob("*.csv")}
+
+    def likeness(one: str, other: str) -> float:
+        if one not in files() or other not in files():
+            return 0.0
+        id_column = workspace.competition.data.id
+        tables = [read_csv(files()[digest]) for digest in (one, other)]
+        a, b = (t.set_index(id_column if id_column in t else t.columns[0]) for t in tables)
+        if set(a.index) != set(b.index) or list(a.columns) != list(b.columns):
+            return 0.0
+        return similarity(a.to_numpy(dtype=object), b.loc[a.index].to_numpy(dtype=object))
+
+    return likeness
 
 
 def _submit(workspace: "Workspace", display: Display, parcel: "Parcel", *, wait: bool) -> None:

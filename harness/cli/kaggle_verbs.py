@@ -9,6 +9,8 @@ from harness.cli import kaggle as kaggle_steps
 from harness.cli import steps
 from harness.cli.verbs import HERE, Root, Verbose, app
 
+__all__ = ["app"]
+
 board_app = typer.Typer(invoke_without_command=True)
 app.add_typer(board_app, name="board")
 
