@@ -19,7 +19,7 @@ def fetch(workspace: "Workspace", display: Display) -> None:
     """Download the competition's files into data/."""
     from harness.kaggle.download import fetch_data
 
-    slug, kaggle = _open(workspace, display)
+    slug, kaggle = open_kaggle(workspace, display)
     folder = workspace.root / "data"
     made = fetch_data(kaggle, slug, folder, workspace.cache / "kaggle", display)
     display.say(f"data: {'fetched' if made else 'unchanged:'} the files of {slug} in {folder}")
@@ -30,7 +30,7 @@ def submit_file(workspace: "Workspace", display: Display, path: Path, *, wait: b
     from harness.files import file_digest
     from harness.kaggle.submission import Parcel
 
-    _submit(workspace, display, Parcel(path.stem, file_digest(path), path), wait=wait)
+    submit(workspace, display, Parcel(path.stem, file_digest(path), path), wait=wait)
 
 
 def sync(workspace: "Workspace", display: Display) -> None:
@@ -38,7 +38,7 @@ def sync(workspace: "Workspace", display: Display) -> None:
     from harness.kaggle.leaderboard import sync as sync_ledger
     from harness.workspace.ledger import Ledger
 
-    slug, kaggle = _open(workspace, display)
+    slug, kaggle = open_kaggle(workspace, display)
     with _alone(workspace):
         found = sync_ledger(
             kaggle,
@@ -120,11 +120,11 @@ def _likeness(workspace: "Workspace") -> Callable[[str, str], float]:
     return likeness
 
 
-def _submit(workspace: "Workspace", display: Display, parcel: "Parcel", *, wait: bool) -> None:
+def submit(workspace: "Workspace", display: Display, parcel: "Parcel", *, wait: bool) -> None:
     from harness.kaggle.submission import send, wait_for_score
     from harness.workspace.ledger import Ledger
 
-    slug, kaggle = _open(workspace, display)
+    slug, kaggle = open_kaggle(workspace, display)
     ledger = Ledger(workspace.board)
     with _alone(workspace):
         upload, made = send(kaggle, ledger, slug, parcel)
@@ -148,7 +148,7 @@ def _say_score(display: Display, upload: "Upload") -> None:
         display.say(f"submit: {upload.name} scores public {upload.public_score:.5f}{told}")
 
 
-def _open(workspace: "Workspace", display: Display) -> tuple[str, "Kaggle"]:
+def open_kaggle(workspace: "Workspace", display: Display) -> tuple[str, "Kaggle"]:
     """(the competition's slug, the seam); warns if others can read the credentials."""
     from harness.errors import ConfigError
     from harness.kaggle.seam import connect

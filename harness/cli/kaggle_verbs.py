@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import kaggle as kaggle_steps
+from harness.cli import kernel as kernel_steps
 from harness.cli import steps
 from harness.cli.verbs import HERE, Root, Verbose, app
 
@@ -47,3 +48,77 @@ def sync(root: Root = HERE, verbose: Verbose = False) -> None:
     workspace, display = steps.open_workspace(root)
     kaggle_steps.sync(workspace, display)
     display.say(f"next: {steps.command('board', root)}")
+
+
+kernel_app = typer.Typer(help="Pack the ensemble for a code competition; push it to Kaggle.")
+app.add_typer(kernel_app, name="kernel")
+
+
+@kernel_app.command()
+def build(
+    root: Root = HERE,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="SPAN", help="The notebook's time limit: 9h, 120m."),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option("--rows", min=1, help="Test rows of the rehearsal, as for rehearse."),
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option("--python", metavar="3.N", help="Kaggle's Python; this one's if not said."),
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Ask for a GPU.")] = False,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse/--no-rehearse", help="Run it as Kaggle will: PASS or FAIL.")
+    ] = True,
+    verbose: Verbose = False,
+) -> None:
+    """Write kernel/: a notebook and the data set that it needs offline; then rehearse it.
+
+    Example: `python -m harness kernel build --budget 9h --rows 15000`
+    """
+    workspace, display = steps.open_workspace(root)
+    code = kernel_steps.build(
+        workspace, display, budget=budget, rows=rows, python=python, gpu=gpu, rehearse=rehearse
+    )
+    if code == 0:
+        display.say(f"next: {steps.command('kernel push', root)}")
+    raise typer.Exit(code)
+
+
+@kernel_app.command()
+def push(root: Root = HERE, verbose: Verbose = False) -> None:
+    """Upload the data set, then the notebook, whose run begins at once.
+
+    Example: `python -m harness kernel push`
+    """
+    workspace, display = steps.open_workspace(root)
+    kernel_steps.push(workspace, display)
+    display.say(f"next: {steps.command('kernel status', root)}")
+
+
+@kernel_app.command()
+def status(
+    root: Root = HERE,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until its run has ended.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say how the kernel's latest run is doing.
+
+    Example: `python -m harness kernel status --wait`
+    """
+    workspace, display = steps.open_workspace(root)
+    kernel_steps.status(workspace, display, wait=wait)
+    display.say(f"next: {steps.command('submit --kernel', root)}")
+
+
+@kernel_app.command()
+def output(root: Root = HERE, verbose: Verbose = False) -> None:
+    """Fetch what the kernel's latest run wrote, and its log, into kernel/output.
+
+    Example: `python -m harness kernel output`
+    """
+    workspace, display = steps.open_workspace(root)
+    kernel_steps.output(workspace, display)

@@ -11,6 +11,7 @@ import typer
 
 import harness
 from harness.cli import kaggle as kaggle_steps
+from harness.cli import kernel as kernel_steps
 from harness.cli import steps
 from harness.clock import started
 from harness.display import Display
@@ -196,7 +197,7 @@ def submit(
     """
     workspace, display = steps.open_workspace(root)
     if kernel:
-        kaggle_steps.submit_kernel(workspace, display, wait=wait)
+        kernel_steps.submit(workspace, display, wait=wait)
         return
     path, degraded = steps.submit(workspace, display, name, budget, started())
     if kaggle:

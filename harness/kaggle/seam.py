@@ -78,7 +78,7 @@ def ask_name() -> str:
     # the legacy key brings its name along, so something is asked that needs it to be right
     from kagglesdk.competitions.types.competition_api_service import ApiListCompetitionsRequest
 
-    request = _filled(ApiListCompetitionsRequest(), page_size=1)
+    request = filled(ApiListCompetitionsRequest(), page_size=1)
     call = kaggle.client.competitions.competition_api_client.list_competitions
     kaggle.wire.read("the credentials", lambda: call(request))
     return kaggle.username
@@ -108,7 +108,7 @@ class Kaggle:
         if self._name is None:
             from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 
-            request = _filled(IntrospectTokenRequest(), token=self.credentials.token)
+            request = filled(IntrospectTokenRequest(), token=self.credentials.token)
             call = self.client.security.oauth_client.introspect_token
             self._name = self.wire.read("who we are", lambda: call(request)).username
         return self._name
@@ -118,7 +118,7 @@ class Kaggle:
         from kagglesdk.competitions.types.competition_api_service import ApiListDataFilesRequest
 
         call = self.client.competitions.competition_api_client.list_data_files
-        for page in self._pages(
+        for page in self.pages(
             "the list of files", call, ApiListDataFilesRequest, competition_name=competition
         ):
             yield from (RemoteFile(one.name, one.total_bytes) for one in page.files or ())
@@ -129,7 +129,7 @@ class Kaggle:
             ApiDownloadDataFilesRequest,
         )
 
-        request = _filled(ApiDownloadDataFilesRequest(), competition_name=competition)
+        request = filled(ApiDownloadDataFilesRequest(), competition_name=competition)
         call = self.client.competitions.competition_api_client.download_data_files
         return self.wire.read("the download", lambda: call(request))
 
@@ -139,7 +139,7 @@ class Kaggle:
             ApiGetSubmissionLimitsRequest,
         )
 
-        request = _filled(ApiGetSubmissionLimitsRequest(), competition_name=competition)
+        request = filled(ApiGetSubmissionLimitsRequest(), competition_name=competition)
         call = self.client.competitions.competition_api_client.get_submission_limits
         found = self.wire.read("the quota", lambda: call(request))
         return Limits(found.num_today, found.num_total, found.num_allowed_now)
@@ -149,7 +149,7 @@ class Kaggle:
         from kagglesdk.competitions.types.competition_api_service import ApiListSubmissionsRequest
 
         call = self.client.competitions.competition_api_client.list_submissions
-        for page in self._pages(
+        for page in self.pages(
             "the list of submissions",
             call,
             ApiListSubmissionsRequest,
@@ -161,7 +161,7 @@ class Kaggle:
         """One submission of ours."""
         from kagglesdk.competitions.types.competition_api_service import ApiGetSubmissionRequest
 
-        request = _filled(ApiGetSubmissionRequest(), ref=ref)
+        request = filled(ApiGetSubmissionRequest(), ref=ref)
         call = self.client.competitions.competition_api_client.get_submission
         return self.wire.read("the submission", lambda: _submission(call(request)))
 
@@ -172,7 +172,7 @@ class Kaggle:
         )
 
         state = path.stat()
-        request = _filled(
+        request = filled(
             ApiStartSubmissionUploadRequest(),
             competition_name=competition,
             file_name=path.name,
@@ -181,7 +181,7 @@ class Kaggle:
         )
         call = self.client.competitions.competition_api_client.start_submission_upload
         # an upload that nothing refers to costs nothing, so this may be repeated
-        place = self.wire.read("the upload", lambda: _told(call(request), "token", "create_url"))
+        place = self.wire.read("the upload", lambda: told(call(request), "token", "create_url"))
         self.wire.put("the upload", place.create_url, path)
         return place.token
 
@@ -189,7 +189,7 @@ class Kaggle:
         """Make a submission of a stored file; its number. Unanswered if it may have been made."""
         from kagglesdk.competitions.types.competition_api_service import ApiCreateSubmissionRequest
 
-        request = _filled(
+        request = filled(
             ApiCreateSubmissionRequest(),
             competition_name=competition,
             blob_file_tokens=token,
@@ -205,7 +205,7 @@ class Kaggle:
         )
 
         owner, _, slug = kernel.partition("/")
-        request = _filled(
+        request = filled(
             ApiCreateCodeSubmissionRequest(),
             competition_name=competition,
             kernel_owner=owner,
@@ -222,19 +222,19 @@ class Kaggle:
         from kagglesdk.competitions.types.competition_api_service import ApiGetLeaderboardRequest
 
         call = self.client.competitions.competition_api_client.get_leaderboard
-        for page in self._pages(
+        for page in self.pages(
             "the leaderboard", call, ApiGetLeaderboardRequest, competition_name=competition
         ):
             scores = (_score(one.score) for one in page.submissions or ())
             yield from (score for score in scores if score is not None)
 
-    def _pages(
+    def pages(
         self, what: str, call: Callable[[Any], Any], kind: Callable[[], Any], **fields: Any
     ) -> Iterator[Any]:
         """Each page of a list; the client gives the first only."""
         token, seen = "", set[str]()
         while True:
-            request = _filled(kind(), page_size=PAGE, page_token=token, **fields)
+            request = filled(kind(), page_size=PAGE, page_token=token, **fields)
             page = self.wire.read(what, partial(call, request))
             yield page
             seen.add(token)
@@ -260,13 +260,13 @@ def _client(name: str | None = None, key: str | None = None, token: str | None =
     return KaggleClient(verbose=False, username=name, password=key, api_token=token)
 
 
-def _filled(request: Any, **fields: Any) -> Any:
+def filled(request: Any, **fields: Any) -> Any:
     for name, value in fields.items():
         setattr(request, name, value)
     return request
 
 
-def _told(answer: Any, *fields: str) -> Any:
+def told(answer: Any, *fields: str) -> Any:
     """The answer, a ValueError if it lacks one of the fields."""
     if missing := [name for name in fields if not getattr(answer, name)]:
         raise ValueError(f"no {missing[0]}")

@@ -11,7 +11,9 @@ from harness.estimate import Estimate
 from harness.workspace.ledger import Entry, Standing, Upload
 
 ROWS, TEST_ROWS, PUBLIC_SHARE = 20_000, 10_000, 0.3
-BLANK = Entry("", "", "", "e", "f", "mean", "a b", "accuracy", 0, 0, 0, 0, 0, 60.0, None, None, None)
+BLANK = Entry(
+    "", "", "", "e", "f", "mean", "a b", "accuracy", 0, 0, 0, 0, 0, 60.0, None, None, None
+)
 
 
 def scripted() -> Season:

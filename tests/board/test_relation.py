@@ -105,8 +105,6 @@ def test_a_metric_turned_round_chooses_the_same(scores: list[float]) -> None:
             Candidate(str(i), sign * s, sign * s - 0.1, sign * s + 0.1)
             for i, s in enumerate(scores)
         ]
-        return choose_two(
-            candidates, lambda a, b: abs(int(a) - int(b)), greater_is_better=sign > 0
-        )
+        return choose_two(candidates, lambda a, b: abs(int(a) - int(b)), greater_is_better=sign > 0)
 
     assert chosen(1) == chosen(-1)

@@ -29,9 +29,7 @@ def test_narrow_terminals_get_the_scores_and_ranks() -> None:
 
 def test_the_noise_is_that_of_the_public_rows() -> None:
     found = scripted()
-    assert found.noise == pytest.approx(
-        (0.88 * 0.12 / (PUBLIC_SHARE * TEST_ROWS)) ** 0.5, rel=0.05
-    )
+    assert found.noise == pytest.approx((0.88 * 0.12 / (PUBLIC_SHARE * TEST_ROWS)) ** 0.5, rel=0.05)
     (told,) = [note for note in found.notes if note.startswith("Noise")]
     assert told.startswith("Noise of a score on 3000 rows: ± 0.01")
 
