@@ -160,7 +160,7 @@ def open_kaggle(workspace: "Workspace", display: Display) -> tuple[str, "Kaggle"
             "names no competition on Kaggle",
             'add kaggle = "its-slug" under [competition]',
         )
-    kaggle = connect()
+    kaggle = connect(time.sleep)
     if kaggle.credentials.warning:
         display.say(f"warning: {kaggle.credentials.warning}")
     return slug, kaggle

@@ -63,7 +63,7 @@ class KernelRun:
 
 
 def connect(
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None],
     timeout: tuple[float, float] = (CONNECT_SECONDS, SILENT_SECONDS),
 ) -> "Kaggle":
     """The seam with the credentials that are there; a KaggleError if there are none."""
@@ -72,7 +72,7 @@ def connect(
 
 def ask_name() -> str:
     """The user's name, for which Kaggle is asked: whether the credentials work."""
-    kaggle = connect()
+    kaggle = connect(time.sleep)
     if kaggle.credentials.key is None:
         return kaggle.username
     # the legacy key brings its name along, so something is asked that needs it to be right

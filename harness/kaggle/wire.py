@@ -158,8 +158,9 @@ def _status(response: requests.Response) -> int:
 def _never_sent(error: requests.RequestException) -> bool:
     if isinstance(error, requests.ConnectTimeout):
         return True
-    cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), NewConnectionError)
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    # a proxy's error wraps what kept it from being reached
+    return isinstance(getattr(reason, "original_error", reason), NewConnectionError)
 
 
 def _retry_after(response: requests.Response) -> float:

@@ -112,7 +112,7 @@ def test_a_killed_download_goes_on(offering: Server, kaggle: Kaggle, tmp_path: P
         "import sys; from pathlib import Path; from rich.console import Console\n"
         "from harness.display import Display; from harness.kaggle.download import fetch_data\n"
         "from harness.kaggle.seam import connect; folder = Path(sys.argv[1])\n"
-        "fetch_data(connect(), 'leaves', folder / 'data', folder / 'cache', Display())\n"
+        "fetch_data(connect(print), 'leaves', folder / 'data', folder / 'cache', Display())\n"
     )
     offering.faults["GET"] = ["none", "stall"]
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
