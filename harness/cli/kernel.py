@@ -178,7 +178,8 @@ def _pushed(workspace: "Workspace") -> "Pushed":
     from harness.kaggle.push import read_pushed
 
     folder = _folder(workspace)
-    if pushed := read_pushed(folder):
+    pushed = read_pushed(folder)
+    if pushed is not None and pushed.version:
         return pushed
     raise WorkspaceError(folder, "nothing was pushed yet", "run `python -m harness kernel push`")
 

@@ -18,7 +18,10 @@ ENDED = ("complete", "error", "cancel_acknowledged")
 
 @dataclass(frozen=True)
 class Pushed:
-    """The kernel's version at Kaggle, and the digests of its code and of its data set."""
+    """The kernel's version at Kaggle, and the digests of its code and of its data set.
+
+    Version 0: only the data set got there.
+    """
 
     kernel: str
     version: int
@@ -50,16 +53,18 @@ def push_kernel(
     same_data = before is not None and before.data == fingerprint
     if not (same_data and _complete(kernels, kernel.dataset, data)):
         _save_dataset(kernels, kernel.dataset, data, say)
+        before = Pushed(kernel.name, 0, "", fingerprint)
+        _note(note, before)
         _wait_until_ready(kernels, kernel.dataset, sleep)
         if not _complete(kernels, kernel.dataset, data):
             raise KaggleError(
                 "kaggle", f"the data set {kernel.dataset} lacks files", "run it again"
             )
-    elif before is not None and (before.kernel, before.code) == (kernel.name, code):
+    if before is not None and (before.kernel, before.code) == (kernel.name, code):
         return kernel, before, False
     source = (kernel.code / metadata["code_file"]).read_text(encoding="utf-8")
     pushed = Pushed(kernel.name, kernels.save(metadata, source), code, fingerprint)
-    write_text(note, json.dumps(asdict(pushed), indent=2) + "\n")
+    _note(note, pushed)
     return kernel, pushed, True
 
 
@@ -108,6 +113,10 @@ def fetch_output(kaggle: Kaggle, name: str, folder: Path) -> list[Path]:
         written.append(folder / f"{name.partition('/')[2]}.log")
         write_text(written[-1], log)
     return written
+
+
+def _note(path: Path, pushed: Pushed) -> None:
+    write_text(path, json.dumps(asdict(pushed), indent=2) + "\n")
 
 
 def _save_dataset(
