@@ -132,6 +132,9 @@ def fresh_environment(folder: Path, image: tuple[str, ...] = IMAGE) -> Path:
                 (links / top).symlink_to(source.resolve(), target_is_directory=source.is_dir())
     scripts = "Scripts" if os.name == "nt" else "bin"
     python = folder / "environment" / scripts / ("python.exe" if os.name == "nt" else "python")
+    # Python 3.11 brings a setuptools of its own, which would hide the image's newer one
+    remove = [str(python), "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools"]
+    subprocess.run(remove, capture_output=True, check=True)
     command = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     site = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
     (site / "image.pth").write_text(f"{links}\n", encoding="utf-8")

@@ -58,7 +58,8 @@ def install(packed: Path) -> None:
     command += ["--no-index", "--find-links", str(packed), *SETTINGS["install"].split()]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"a wheel is missing from the data set:\n{done.stderr}")
+        said = " ".join(line for line in done.stderr.splitlines() if line.startswith("ERROR"))
+        raise SystemExit(f"the data set lacks a wheel: {said or done.stderr}")
 
 
 def lay_out(packed: Path, data: Path) -> Path:

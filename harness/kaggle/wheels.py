@@ -92,19 +92,21 @@ def closure(packages: Iterable[str]) -> dict[str, Distribution]:
     from packaging.utils import canonicalize_name
 
     found: dict[str, Distribution] = {}
-    waiting = list(packages)
+    seen: set[tuple[str, str]] = set()
+    waiting = [(canonicalize_name(package), "") for package in packages]
     while waiting:
-        name = canonicalize_name(waiting.pop())
-        if name in found:
+        name, extra = one = waiting.pop()
+        if one in seen:
             continue
+        seen.add(one)
         try:
             found[name] = distribution(name)
         except PackageNotFoundError:
             continue
         for text in found[name].requires or ():
-            requirement = Requirement(text)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                waiting.append(requirement.name)
+            needs = Requirement(text)
+            if needs.marker is None or needs.marker.evaluate({"extra": extra}):
+                waiting += [(canonicalize_name(needs.name), e) for e in ("", *needs.extras)]
     return found
 
 
