@@ -86,25 +86,30 @@ def similarity(a: NDArray[np.object_], b: NDArray[np.object_]) -> float:
 
 def choose_two(
     candidates: Sequence[Candidate],
-    likeness: Callable[[str, str], float],
+    likeness: Callable[[str, str], float | None],
     *,
     greater_is_better: bool,
-) -> tuple[str, ...]:
-    """The names of the two to select at the end (fewer if there are fewer).
+) -> tuple[tuple[str, str], ...]:
+    """((name, why), …) of the two to select at the end; fewer if there are fewer.
 
-    The best nested score; and of those that are within its standard error the one least like it.
-    If none is, the second best. The public score has no say: it is the same evidence on fewer
-    rows, and the best of many was also picked for its luck.
+    The best nested score; and of those that are within its standard error the one least like it
+    (by ``likeness``, None where nobody knows). If none is, the next best. The public score has no
+    say: it is the same evidence on fewer rows, and the best of many was also picked for its luck.
     """
     sign = 1 if greater_is_better else -1
     ranked = sorted(candidates, key=lambda one: (-sign * one.nested, one.name))
+    chosen = [(one.name, "the best nested CV") for one in ranked[:1]]
     if len(ranked) < 2:
-        return tuple(one.name for one in ranked)
+        return tuple(chosen)
     best, *others = ranked
     error = (best.high - best.low) / 2 / Z
     good = [one for one in others if sign * (best.nested - one.nested) <= error]
-    second = min(good, key=lambda one: likeness(best.name, one.name)) if good else others[0]
-    return best.name, second.name
+    alike = {one.name: likeness(best.name, one.name) for one in good}
+    known = {name: value for name, value in alike.items() if value is not None}
+    if not known:
+        return (*chosen, (others[0].name, "the next best"))
+    second = min(known, key=lambda name: known[name])
+    return (*chosen, (second, f"as good within its error, and least like it: {known[second]:.2f}"))
 
 
 def _kappa(a: NDArray[np.object_], b: NDArray[np.object_]) -> float:

@@ -20,8 +20,8 @@ from harness.board.relation import (
 from harness.estimate import Estimate
 from harness.workspace.ledger import Entry, Standing, Upload
 
-Likeness = Callable[[str, str], float]
-"""How alike two submissions' predictions are, by their digests."""
+Likeness = Callable[[str, str], float | None]
+"""How alike two submissions' predictions are, by their digests; None where nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -206,4 +206,5 @@ def _choice_notes(scored: Sequence[Row], alike: Likeness, greater_is_better: boo
     )
     if len(two) < 2:
         return []
-    return [f"To select at the end: {two[0]} (best nested CV) and {two[1]} (good, and unlike it)."]
+    (one, why), (other, why_other) = two
+    return [f"To select at the end: {one} ({why}) and {other} ({why_other})."]

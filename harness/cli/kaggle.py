@@ -95,8 +95,8 @@ def board(
         display.say(f"board: wrote {plot}")
 
 
-def _likeness(workspace: "Workspace") -> Callable[[str, str], float]:
-    """How alike two submissions are, by their digests; 0 where a file is gone or another by now."""
+def _likeness(workspace: "Workspace") -> Callable[[str, str], float | None]:
+    """How alike two submissions are, by their digests; None where a file is not there any more."""
     from functools import cache
 
     from harness.board.relation import similarity
@@ -107,14 +107,14 @@ def _likeness(workspace: "Workspace") -> Callable[[str, str], float]:
     def files() -> dict[str, Path]:
         return {file_digest(path): path for path in workspace.submissions.glob("*.csv")}
 
-    def likeness(one: str, other: str) -> float:
+    def likeness(one: str, other: str) -> float | None:
         if one not in files() or other not in files():
-            return 0.0
+            return None
         id_column = workspace.competition.data.id
         tables = [read_csv(files()[digest]) for digest in (one, other)]
         a, b = (t.set_index(id_column if id_column in t else t.columns[0]) for t in tables)
         if set(a.index) != set(b.index) or list(a.columns) != list(b.columns):
-            return 0.0
+            return None
         return similarity(a.to_numpy(dtype=object), b.loc[a.index].to_numpy(dtype=object))
 
     return likeness

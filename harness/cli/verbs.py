@@ -15,6 +15,7 @@ from harness.cli import kernel as kernel_steps
 from harness.cli import steps
 from harness.clock import started
 from harness.display import Display
+from harness.errors import ConfigError
 
 app = typer.Typer(
     name="harness",
@@ -196,6 +197,8 @@ def submit(
     Example: `python -m harness submit --budget 60s`
     """
     workspace, display = steps.open_workspace(root)
+    if wait and not (kaggle or kernel):
+        raise ConfigError("--wait", "there is nothing to wait for", "say --kaggle or --kernel, too")
     if kernel:
         kernel_steps.submit(workspace, display, wait=wait)
         return

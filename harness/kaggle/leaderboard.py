@@ -31,16 +31,17 @@ def sync(kaggle: Kaggle, ledger: Ledger, competition: str, *, greater_is_better:
     listed = list(kaggle.submissions(competition))
     limits = kaggle.limits(competition)
     scores = sorted(kaggle.leaderboard(competition), reverse=greater_is_better)
+    uploads = []
     for found in listed:
         match = _DIGEST.search(found.message)
         digest = match[1] if match else f"ref:{found.ref}"
         name = found.message[: match.start()].strip() if match else found.file
         if found.ref in known:
             digest, name = known[found.ref].digest, known[found.ref].name
-        ledger.keep_upload(as_upload(found, digest, name))
+        uploads.append(as_upload(found, digest, name))
         unconfirmed.pop(digest, None)
-    for digest in unconfirmed:
-        ledger.forget_upload(digest)
+    ledger.keep_uploads(*uploads)
+    ledger.forget_uploads(*unconfirmed)
     ledger.keep_standing(Standing(utc_now(), limits.today, limits.allowed, tuple(scores)))
     return Synced(
         submissions=len(listed),

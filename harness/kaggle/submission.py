@@ -46,7 +46,7 @@ def send(kaggle: Kaggle, ledger: Ledger, competition: str, parcel: Parcel) -> tu
     require_quota(kaggle, competition, datetime.now(UTC))
     token = kaggle.upload_submission(competition, parcel.path) if parcel.path else ""
     upload = Upload(parcel.digest, parcel.name, utc_now(), UNCONFIRMED)
-    ledger.keep_upload(upload)
+    ledger.keep_uploads(upload)
     try:
         if parcel.path:
             ref = kaggle.submit_file(competition, token, parcel.message)
@@ -55,10 +55,10 @@ def send(kaggle: Kaggle, ledger: Ledger, competition: str, parcel: Parcel) -> tu
     except Unanswered as error:
         return _keep(ledger, parcel, _look(kaggle, competition, parcel, error)), True
     except KaggleError:
-        ledger.forget_upload(parcel.digest)
+        ledger.forget_uploads(parcel.digest)
         raise
     upload = Upload(parcel.digest, parcel.name, upload.made, "pending", ref)
-    ledger.keep_upload(upload)
+    ledger.keep_uploads(upload)
     return upload, True
 
 
@@ -71,7 +71,7 @@ def wait_for_score(
         sleep(pause)
         pause = min(1.5 * pause, LONGEST_WAIT)
         upload = as_upload(kaggle.submission(upload.ref), upload.digest, upload.name)
-        ledger.keep_upload(upload)
+        ledger.keep_uploads(upload)
     return upload
 
 
@@ -116,7 +116,7 @@ def as_upload(found: RemoteSubmission, digest: str, name: str) -> Upload:
 
 def _keep(ledger: Ledger, parcel: Parcel, found: RemoteSubmission) -> Upload:
     upload = as_upload(found, parcel.digest, parcel.name)
-    ledger.keep_upload(upload)
+    ledger.keep_uploads(upload)
     return upload
 
 

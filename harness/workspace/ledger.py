@@ -195,15 +195,17 @@ class Ledger:
         """All submissions, the oldest first."""
         return [Entry(**row) for row in self._rows("submission ORDER BY recorded, name")]
 
-    def keep_upload(self, upload: Upload) -> None:
-        """Enter what is known of an upload, in place of what was known before."""
+    def keep_uploads(self, *uploads: Upload) -> None:
+        """Enter what is known of uploads, in place of what was known before: of all or of none."""
         with self._connect() as connection:
-            _replace(connection, "upload", vars(upload))
+            for upload in uploads:
+                _replace(connection, "upload", vars(upload))
 
-    def forget_upload(self, digest: str) -> None:
-        """Strike out an upload that is known not to have been made."""
+    def forget_uploads(self, *digests: str) -> None:
+        """Strike out uploads that are known not to have been made."""
         with self._connect() as connection:
-            connection.execute("DELETE FROM upload WHERE digest = ?", (digest,))
+            for digest in digests:
+                connection.execute("DELETE FROM upload WHERE digest = ?", (digest,))
 
     def uploads(self) -> list[Upload]:
         """All uploads, the oldest first."""

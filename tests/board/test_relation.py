@@ -1,5 +1,7 @@
 """What the public leaderboard can tell, held against simulations whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,9 +92,13 @@ LIKENESS = {"twin": 0.99, "other": 0.8, "poor": 0.1}
 
 def test_the_two_to_select_are_good_and_unlike() -> None:
     def chosen(candidates: list[Candidate]) -> tuple[str, ...]:
-        return choose_two(candidates, lambda _, b: LIKENESS[b], greater_is_better=True)
+        two = choose_two(candidates, lambda _, b: LIKENESS.get(b), greater_is_better=True)
+        return tuple(name for name, _ in two)
 
     assert chosen(CANDIDATES) == ("best", "other")
+    gone = [replace(one, name=f"{one.name}, whose file is gone") for one in CANDIDATES[2:]]
+    assert chosen([*CANDIDATES[:2], *gone]) == ("best", "twin")
+    assert chosen([CANDIDATES[0], *gone]) == ("best", gone[0].name)
     assert chosen([CANDIDATES[0], CANDIDATES[3]]) == ("best", "poor")
     assert chosen(CANDIDATES[:1]) == ("best",)
     assert chosen([]) == ()
@@ -100,7 +106,7 @@ def test_the_two_to_select_are_good_and_unlike() -> None:
 
 @given(st.lists(st.floats(0.1, 0.9), min_size=2, max_size=8, unique=True))
 def test_a_metric_turned_round_chooses_the_same(scores: list[float]) -> None:
-    def chosen(sign: int) -> tuple[str, ...]:
+    def chosen(sign: int) -> tuple[tuple[str, str], ...]:
         candidates = [
             Candidate(str(i), sign * s, sign * s - 0.1, sign * s + 0.1)
             for i, s in enumerate(scores)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from test_download import zipped
 from tiny import edit
 
 from harness.cli import main
-from harness.files import file_digest
+from harness.files import file_digest, write_text
+from harness.kaggle.kernel import Kernel, notebook, write_metadata
 from harness.workspace.ledger import Ledger
 from harness.workspace.submissions import Sidecar, write_submission
 
@@ -169,3 +171,34 @@ def test_board_sync_enters_what_others_submitted(
     assert (upload.digest, upload.name, upload.made[:10]) == ("ref:7", "b.csv", "2026-01-01")
     assert main(["board", "-C", str(entered)]) == 0
     assert "b.csv" in capsys.readouterr().out
+
+
+def test_a_kernel_goes_to_kaggle_and_its_version_is_submitted(
+    entered: Path, server: Server, harness: Harness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel = Kernel(entered / "kernel/code", entered / "kernel/data", "ann/leaves-harness", "ann/d")
+    write_metadata(kernel, "leaves", gpu=True)
+    write_text(kernel.code / "notebook.ipynb", json.dumps(notebook('"""About."""\nprint()\n')))
+    write_text(kernel.data / "workspace.zip", "weights")
+    assert harness("submit", "--kernel") == 2
+    assert "nothing was pushed yet; run `python -m harness kernel push`" in capsys.readouterr().err
+    assert harness("kernel", "push") == 0
+    assert "pushed ann/leaves-harness, version 1" in capsys.readouterr().out
+    server.kernel_runs = [{"status": "RUNNING"}, {"status": "RUNNING"}, {"status": "COMPLETE"}]
+    assert harness("submit", "--kernel") == 2
+    assert "ann/leaves-harness is running; wait, or say --wait" in capsys.readouterr().err
+    write_text(entered / "kernel/build.json", json.dumps(asdict(SIDECAR)))
+    assert harness("kernel", "status", "--wait") == 0
+    server.score = lambda _: {"status": "COMPLETE", "publicScore": "0.5"}
+    assert harness("submit", "--kernel", "--wait") == 0
+    assert "leaves-harness-v1 scores public 0.50000" in capsys.readouterr().out
+    assert harness("submit", "--kernel") == 0
+    assert len(server.submissions) == 1
+    entries = {e.name: e for e in Ledger(entered / "submissions/board.sqlite").entries()}
+    assert entries["leaves-harness-v1"].nested == SIDECAR.nested
+    server.kernel_output, server.kernel_log = {"submission.csv": b"id\n"}, "done"
+    assert harness("kernel", "output") == 0
+    assert (entered / "kernel/output/submission.csv").read_bytes() == b"id\n"
+    server.kernel_runs = [{"status": "ERROR", "failureMessage": "out of memory"}]
+    assert harness("kernel", "status") == 2
+    assert "ended with error (out of memory)" in capsys.readouterr().err

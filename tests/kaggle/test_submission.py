@@ -160,6 +160,29 @@ def test_if_nobody_can_tell_that_is_said_and_found_out_later(
     assert [(u.name, u.ref) for u in ledger.uploads()] == [("mean-0", 1000)]
 
 
+def test_a_process_that_dies_at_the_worst_moment_has_submitted_once(
+    server: Server,
+    kaggle: Kaggle,
+    ledger: Ledger,
+    parcel: Parcel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = kaggle.submit_file
+
+    def submit_and_die(*arguments: str) -> int:
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kaggle, "submit_file", submit_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            send(kaggle, ledger, SLUG, parcel)
+    assert [upload.status for upload in ledger.uploads()] == [UNCONFIRMED]
+    upload, made = send(kaggle, ledger, SLUG, parcel)
+    assert (upload.ref, made) == (1000, False)
+    assert len(server.submissions) == 1
+
+
 def test_no_number_is_no_success(
     server: Server,
     kaggle: Kaggle,

@@ -109,10 +109,10 @@ def test_uploads_and_the_standing_are_kept(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "board.sqlite")
     assert ledger.uploads() == []
     sent = Upload("digest", "one", "2026-01-01", "pending", 7)
-    ledger.keep_upload(sent)
-    ledger.keep_upload(scored := replace(sent, status="complete", public_score=0.4))
+    ledger.keep_uploads(sent)
+    ledger.keep_uploads(scored := replace(sent, status="complete", public_score=0.4))
     assert ledger.uploads() == [scored]
-    ledger.forget_upload("digest")
+    ledger.forget_uploads("digest")
     assert ledger.uploads() == []
     for allowed in (5, 4):
         standing = Standing("2026-01-01", 5 - allowed, allowed, (0.9, 0.8))
@@ -123,7 +123,7 @@ def test_uploads_and_the_standing_are_kept(tmp_path: Path) -> None:
 def test_what_was_uploaded_keeps_its_row(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "board.sqlite")
     ledger.record("one", "digest", SIDECAR)
-    ledger.keep_upload(Upload("digest", "one", "2026-01-01", "pending", 7))
+    ledger.keep_uploads(Upload("digest", "one", "2026-01-01", "pending", 7))
     ledger.record("one", "other digest", SIDECAR)
     uploaded, newer = sorted(ledger.entries(), key=lambda entry: entry.file_digest)
     assert uploaded.name.startswith("one@")
