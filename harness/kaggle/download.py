@@ -46,7 +46,9 @@ def fetch_data(
     with kaggle.archive(competition) as answer:
         remote = _remote(competition, answer)
         name = PurePosixPath(answer.url.split("?")[0]).name
-    if _read(note) == vars(remote):
+    before = _read(note)
+    same = before is not None and before.get("archive") == vars(remote)
+    if same and all((folder / file).exists() for file in (before or {}).get("files", ())):
         return False
     _fetch(kaggle, competition, archive, display)
     listed = {file.name: file.size for file in kaggle.files(competition)}
@@ -54,13 +56,19 @@ def fetch_data(
         _require_listed(listed, {name: archive.stat().st_size}, display)
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(archive, _inside(folder, name, archive))
+        files = [name]
     else:
-        _require_listed(listed, unpack(archive, folder, display), display)
-        for inner in sorted(n for n in listed if n.lower().endswith(".zip")):
-            _unpack_inner(folder / inner, display)
+        found = unpack(archive, folder, display)
+        _require_listed(listed, found, display)
+        files = [file for file in found if not file.lower().endswith(".zip")]
+        for inner in sorted(set(found) - set(files)):
+            files += [
+                (folder / inner).parent.relative_to(folder).joinpath(file).as_posix()
+                for file in _unpack_inner(folder / inner, display)
+            ]
     if hasattr(os, "sync"):
         os.sync()  # the note must not outlive, in a power cut, what it vouches for
-    write_text(note, json.dumps(vars(remote), indent=2) + "\n")
+    write_text(note, json.dumps({"archive": vars(remote), "files": files}, indent=0) + "\n")
     archive.unlink()
     _part_note(archive).unlink(missing_ok=True)
     return True
@@ -210,12 +218,16 @@ def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> No
     os.replace(temporary, target)
 
 
-def _unpack_inner(archive: Path, display: Display) -> None:
-    """An archive within the archive, beside it: in a folder of its name if it brings none."""
+def _unpack_inner(archive: Path, display: Display) -> list[str]:
+    """An archive within the archive, beside it: in a folder of its name if it brings none.
+
+    What there is of it then, relative to the folder that the archive is in.
+    """
     with zipfile.ZipFile(archive) as opened:
         names = [m.filename for m in opened.infolist() if not m.is_dir()]
     own = all(name.startswith(f"{archive.stem}/") for name in names) or len(names) == 1
     unpack(archive, archive.parent if own else archive.parent / archive.stem, display)
+    return names if own else [f"{archive.stem}/{name}" for name in names]
 
 
 def _require_room(folder: Path, size: int) -> None:

@@ -24,6 +24,9 @@ from harness.kaggle.kernel import Kernel
 from harness.kaggle.wheels import IMAGE, closure
 from harness.offline import REFUSAL
 
+GRACE = 60.0
+"""Seconds after its budget until a notebook is ended."""
+
 
 @dataclass(frozen=True)
 class KernelRehearsal:
@@ -100,18 +103,22 @@ def rehearse_kernel(
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     before = time.monotonic()
-    done = subprocess.run(
-        [str(python), str(code)],
-        cwd=working,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    with (folder / "output.txt").open("w", encoding="utf-8") as output:
+        try:
+            ended = subprocess.run(
+                [str(python), str(code)],
+                cwd=working,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=budget + GRACE,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            ended = 0  # that it was late is told by the seconds
     seconds = time.monotonic() - before
-    found, reached = _submitted(working)
-    rehearsal = KernelRehearsal(done.returncode, seconds, budget, rows, found, reached, done.stdout)
+    said = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
+    rehearsal = KernelRehearsal(ended, seconds, budget, rows, *_submitted(working), said)
     _remove(folder)
     return rehearsal
 
@@ -121,7 +128,14 @@ def fresh_environment(folder: Path, image: tuple[str, ...] = IMAGE) -> Path:
 
     The packages are linked from this environment one by one, so that nothing else of it is seen.
     """
-    venv.create(folder / "environment", with_pip=True, symlinks=os.name != "nt")
+    try:
+        venv.create(folder / "environment", with_pip=True, symlinks=os.name != "nt")
+    except subprocess.CalledProcessError:
+        raise ConfigError(
+            "kernel build",
+            "this Python cannot make virtual environments with pip",
+            "install its venv module (apt-get install python3-venv), or say --no-rehearse",
+        ) from None
     links = folder / "image"
     links.mkdir()
     for package in closure(image).values():

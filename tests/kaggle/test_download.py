@@ -54,6 +54,9 @@ def test_all_files_come_and_come_once(offering: Server, kaggle: Kaggle, tmp_path
     assert contents(tmp_path / "data") == FILES
     assert list((tmp_path / "cache").iterdir()) == []
     assert not fetch(kaggle, tmp_path)
+    (tmp_path / "data/train/3.png").unlink()
+    assert fetch(kaggle, tmp_path)
+    assert contents(tmp_path / "data") == FILES
     offering.etag = '"two"'
     offering.archive = zipped(FILES | {"train.csv": b"id,label\n1,b\n2,a\n"})
     assert fetch(kaggle, tmp_path)
@@ -147,6 +150,10 @@ def test_archives_within_are_unpacked(server: Server, kaggle: Kaggle, tmp_path: 
         "test/3.png": b"3",
         "labels.csv": b"l",
     }
+    assert not fetch(kaggle, tmp_path)
+    (tmp_path / "data/train/2.png").unlink()
+    assert fetch(kaggle, tmp_path)
+    assert (tmp_path / "data/train/2.png").read_bytes() == b"2"
 
 
 def test_a_single_file_needs_no_archive(server: Server, kaggle: Kaggle, tmp_path: Path) -> None:
