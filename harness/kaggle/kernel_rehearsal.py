@@ -10,6 +10,7 @@ image/                        links to the packages that Kaggle's image has, tak
 import csv
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,12 @@ def rehearse_kernel(
             "kernel build",
             f"a notebook of Python {settings['python']} cannot be rehearsed by Python {here}",
             "say --no-rehearse, or run the harness with that Python",
+        )
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise ConfigError(
+            "kernel build",
+            "rehearsing needs Linux on x86-64, as Kaggle has it",
+            "say --no-rehearse",
         )
     _remove(folder)
     inputs, working = folder / "kaggle/input", folder / "kaggle/working"

@@ -59,7 +59,7 @@ class Kernels:
         call = self.kaggle.client.blobs.blob_api_client.start_blob_upload
         what = f"the upload of {path.name}"
         place = self.kaggle.wire.read(what, lambda: told(call(request), "token", "create_url"))
-        self.kaggle.wire.put(what, place.create_url, path)
+        self.kaggle.wire.put(what, place.create_url, path, resume=True)
         return str(place.token)
 
     def save_dataset(self, name: str, title: str, tokens: Sequence[str], *, exists: bool) -> None:

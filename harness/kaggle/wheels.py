@@ -16,7 +16,11 @@ from harness.files import replacing
 PROJECT = "competition-harness"
 IMAGE = ("torch", "torchvision")
 """What is left to Kaggle's image, with all that these need: too large to carry along."""
-PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+PLATFORMS = (
+    *(f"manylinux_2_{minor}_x86_64" for minor in range(35, 16, -1)),
+    *("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"),
+)
+"""What installs on Kaggle's image: Ubuntu 22.04, whose C library is 2.35."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The same code gives the same bytes, whenever it is packed."""
 

@@ -55,16 +55,39 @@ class Wire:
         """Do something that must not be done twice; Unanswered if nobody knows whether it was."""
         return self.patiently(lambda: answered(what, call), (Busy,))
 
-    def put(self, what: str, url: str, path: Path) -> None:
-        """Store a file's bytes at an address: once, however often they have to be sent."""
+    def put(self, what: str, url: str, path: Path, *, resume: bool = False) -> None:
+        """Store a file's bytes at an address: once, however often they have to be sent.
+
+        ``resume``: the address can tell how much of them it has, so that only the rest is sent.
+        """
+        size, begun = path.stat().st_size, False
 
         def once() -> None:
+            nonlocal begun
+            start = self._stored(what, url, size) if resume and begun else 0
+            begun = True
+            if start == size > 0:
+                return
+            headers = {"Content-Range": f"bytes {start}-{size - 1}/{size}"} if start else {}
             with path.open("rb") as stream:
-                response = self.storage.put(url, data=stream)
+                stream.seek(start)
+                response = self.storage.put(url, data=stream, headers=headers)
             if response.status_code not in (200, 201):
                 raise error_of(what, response, "")
 
         self.read(what, once)
+
+    def _stored(self, what: str, url: str, size: int) -> int:
+        """How many bytes of a file an address has; as Google's resumable uploads tell it."""
+        response = self.storage.put(
+            url, headers={"Content-Range": f"bytes */{size}"}, allow_redirects=False
+        )
+        if response.status_code in (200, 201):
+            return size
+        if response.status_code != 308:
+            raise error_of(what, response, "")
+        _, _, last = response.headers.get("Range", "").rpartition("-")
+        return int(last) + 1 if last else 0
 
     @contextmanager
     def get(self, what: str, url: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:

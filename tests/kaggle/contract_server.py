@@ -43,6 +43,8 @@ class Kaggle:
         self.teams: list[float] = []
         self.score: Callable[[Json], Json] = lambda submission: {}
         self.blobs: dict[str, bytes] = {}
+        self.parts: dict[str, bytes] = {}
+        self.sent_from: list[int] = []
         self.datasets: dict[str, list[list[str]]] = {}
         self.kernels: dict[str, list[Json]] = {}
         self.kernel_runs: list[Json] = []
@@ -215,17 +217,30 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         token = urlsplit(self.path).path.removeprefix("/blob/")
         fault = self._next("PUT")
-        length = int(self.headers["Content-Length"])
+        length = int(self.headers.get("Content-Length", 0))
+        span = self.headers.get("Content-Range", "bytes 0-")
+        there = self.kaggle.parts.get(token, b"")
+        if span.startswith("bytes */"):
+            return self._act(fault, lambda: self._so_far(token, there))
+        start = int(span.removeprefix("bytes ").partition("-")[0])
+        self.kaggle.sent_from.append(start)
         if fault == "reset during":
-            self.rfile.read(length // 2)
+            self.kaggle.parts[token] = there[:start] + self.rfile.read(length // 2)
             return self._reset()
-        body = self.rfile.read(length)
+        body = there[:start] + self.rfile.read(length)
 
         def store() -> None:
             self.kaggle.blobs[token] = body
             self._reply(201, b"")
 
         self._act(fault, store)
+
+    def _so_far(self, token: str, part: bytes) -> None:
+        self.send_response(201 if token in self.kaggle.blobs else 308)
+        if part:
+            self.send_header("Range", f"bytes=0-{len(part) - 1}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,21 @@ def test_another_version_is_never_joined_to_a_part(
     )
     assert fetch(kaggle, tmp_path)
     assert contents(tmp_path / "data") == FILES
+
+
+def test_an_archive_that_changes_meanwhile_is_fetched_anew(
+    offering: Server, kaggle: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, changed = kaggle.wire.get, FILES | {"train.csv": b"id,label\n1,z\n"}
+
+    def change_first(*arguments: Any) -> Any:
+        offering.etag, offering.archive = '"two"', zipped(changed)
+        return real(*arguments)
+
+    monkeypatch.setattr(kaggle.wire, "get", change_first)
+    offering.faults["GET"] = ["none", "truncated"]
+    assert fetch(kaggle, tmp_path)
+    assert contents(tmp_path / "data") == changed
 
 
 def test_a_killed_download_goes_on(offering: Server, kaggle: Kaggle, tmp_path: Path) -> None:

@@ -134,6 +134,16 @@ def test_faults_lose_no_file_of_the_data_set(
     assert [len(tokens) for tokens in server.datasets[owned.dataset]] == [3]
 
 
+def test_an_upload_that_was_cut_off_goes_on(server: Server, kaggle: Kaggle, kernel: Kernel) -> None:
+    content = bytes(range(256)) * 10_000
+    (kernel.data / "workspace.zip").write_bytes(content)
+    server.faults["PUT"] = ["reset during", "500"]
+    owned, *_ = push(kaggle, kernel)
+    assert server.sent_from[:2] == [0, len(content) // 2]
+    archive = server.datasets[owned.dataset][0][0]
+    assert server.blobs[archive] == content
+
+
 @pytest.mark.parametrize("fault", AFTER)
 def test_a_data_set_whose_answer_was_lost_is_not_made_twice(
     fault: str, server: Server, kaggle: Kaggle, kernel: Kernel
