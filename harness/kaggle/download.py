@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -78,8 +79,8 @@ def unpack(archive: Path, folder: Path, display: Display) -> dict[str, int]:
     """Every member under ``folder``, whose bytes its checksum vouches for; their sizes by name.
 
     A DataError, before anything is written, if a member would leave the folder, is a link or is
-    encrypted, if two would be one file, or if the disk lacks the room. Members that are there at
-    their full size are left alone.
+    encrypted, if two would be one file, or if the disk lacks the room. Members that are there
+    already, by size and checksum, are left alone.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -88,7 +89,7 @@ def unpack(archive: Path, folder: Path, display: Display) -> dict[str, int]:
             missing = [
                 (member, target)
                 for member, target in zip(members, targets, strict=True)
-                if not target.is_file() or target.stat().st_size != member.file_size
+                if not _is_there(target, member)
             ]
             _require_room(folder, sum(member.file_size for member, _ in missing))
             with display.progress("unpacking", len(missing), "files") as advance:
@@ -208,6 +209,16 @@ def _inside(folder: Path, name: str, archive: Path) -> Path:
     if not target.parent.resolve().is_relative_to(folder.resolve()):  # through a link that is there
         raise DataError(archive, f"{name!r} leads out of {folder}", "remove the link there")
     return target
+
+
+def _is_there(target: Path, member: zipfile.ZipInfo) -> bool:
+    if not target.is_file() or target.stat().st_size != member.file_size:
+        return False
+    checksum = 0
+    with target.open("rb") as file:
+        while piece := file.read(PIECE):
+            checksum = zlib.crc32(piece, checksum)
+    return checksum == member.CRC
 
 
 def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
