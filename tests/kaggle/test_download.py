@@ -65,13 +65,18 @@ def test_all_files_come_and_come_once(offering: Server, kaggle: Kaggle, tmp_path
     assert contents(tmp_path / "data") == corrected
 
 
-@pytest.mark.parametrize("step", ["DownloadDataFiles", "GET", "ListDataFiles"])
-@pytest.mark.parametrize("fault", [*BEFORE, *AFTER, "truncated"])
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [
+        (step, fault)
+        for step in ("DownloadDataFiles", "GET", "ListDataFiles")
+        for fault in (*BEFORE, *AFTER, "truncated")
+        if (step, fault) != ("GET", "garbled")  # checksums are tested below
+    ],
+)
 def test_every_fault_is_survived(
     fault: str, step: str, offering: Server, kaggle: Kaggle, tmp_path: Path
 ) -> None:
-    if step == "GET" and fault == "garbled":
-        pytest.skip("the checksums are tested below")
     # the first GET is only asked what there is
     offering.faults[step] = ["none", fault, fault] if step == "GET" else [fault]
     if fault == "401":

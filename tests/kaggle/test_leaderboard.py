@@ -59,6 +59,7 @@ def test_a_fault_changes_nothing_or_delays(
     fault: str, step: str, season: Server, kaggle: Kaggle, ledger: Ledger
 ) -> None:
     before = ledger.uploads()
+    season.submissions, season.teams = season.submissions[:5], season.teams[:5]
     season.faults[step] = [fault, fault]
     if fault == "401":
         with pytest.raises(KaggleError):
@@ -66,4 +67,4 @@ def test_a_fault_changes_nothing_or_delays(
         assert ledger.uploads() == before
         assert ledger.standing() is None
     else:
-        assert sync(kaggle, ledger, "leaves", greater_is_better=False).teams == 450
+        assert sync(kaggle, ledger, "leaves", greater_is_better=False).teams == 5

@@ -59,13 +59,14 @@ def test_one_among_hundreds_is_found(
     assert not made
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("fault", [*BEFORE, *AFTER])
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    # nobody reads what a PUT answers
+    [(s, f) for s in STEPS for f in (*BEFORE, *AFTER) if (s, f) != ("PUT", "garbled")],
+)
 def test_a_fault_before_the_submission_is_survived(
     fault: str, step: str, server: Server, kaggle: Kaggle, ledger: Ledger, parcel: Parcel
 ) -> None:
-    if step == "PUT" and fault == "garbled":
-        pytest.skip("nobody reads what a PUT answers")
     server.faults[step] = [fault, fault]
     if fault == "401":
         with pytest.raises(KaggleError):
