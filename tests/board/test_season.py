@@ -9,6 +9,7 @@ import pytest
 from board.season_world import PUBLIC_SHARE, TEST_ROWS, scripted, shown
 
 from harness.board.export import season_csv, season_json
+from harness.board.plot import plot_season
 from harness.board.season import season
 from harness.errors import UserError
 from harness.workspace.ledger import Standing, Upload
@@ -80,9 +81,6 @@ def test_yesterdays_quota_is_not_todays() -> None:
 
 @pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_the_picture(kind: str, start: bytes, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    from harness.board.plot import plot_season
-
     path = tmp_path / f"season.{kind}"
     plot_season(scripted(), "accuracy", path)
     assert path.read_bytes().startswith(start)
