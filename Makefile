@@ -34,7 +34,7 @@ bench: $(READY)
 
 # What the demo wrote; the environment stays.
 clean:
-	rm -rf .cache data models/*/ oof/*.parquet folds/folds.* submissions/*.csv submissions/*.json \
+	rm -rf .cache data kernel models/*/ oof/*.parquet folds/folds.* submissions/*.csv submissions/*.json \
 	  submissions/board.sqlite
 
 $(READY): pyproject.toml constraints.txt

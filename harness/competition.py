@@ -42,7 +42,9 @@ class CompetitionSection(Section):
 
     ``metric`` is a known name or a function of your own, ``module:function``, with
     ``greater_is_better`` and what it ``needs`` (by default values for regression, else
-    probabilities; "labels" if it only looks at what is decided for).
+    probabilities; "labels" if it only looks at what is decided for). ``kaggle`` is
+    the competition's slug, ``public_share`` the share of the test rows that the public leaderboard
+    is computed on, as its page says.
     """
 
     name: SafeName
@@ -50,7 +52,8 @@ class CompetitionSection(Section):
     metric: str
     greater_is_better: bool | None = None
     needs: Literal["probabilities", "ranks", "labels", "values"] | None = None
-    kaggle: str | None = None
+    kaggle: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")] | None = None
+    public_share: float | None = Field(default=None, gt=0, le=1)
 
     @property
     def own_metric(self) -> bool:

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 PURE = [
+    "harness.board.medals",
+    "harness.board.relation",
     "harness.competition",
     "harness.data.metadata",
     "harness.decision",

@@ -9,7 +9,6 @@ from harness.data.summary import summarise_table
 from harness.data.table import read_table, read_test_ids
 from harness.display import Display
 from harness.doctor.findings import Finding, ImageReport, Progress, image_findings
-from harness.doctor.kaggle_key import credentials
 from harness.doctor.machine import devices, disk, versions, weights
 from harness.errors import UserError
 from harness.model import ModelSection
@@ -17,7 +16,7 @@ from harness.workspace import Workspace
 
 
 def examine(workspace: Workspace, display: Display) -> list[Finding]:
-    """All findings, in the order in which they are best read."""
+    """All findings on data and machine, in the order in which they are best read."""
     competition, root = workspace.competition, workspace.root
     found = [versions(), devices()]
     paths: list[Path | None] = []
@@ -39,8 +38,6 @@ def examine(workspace: Workspace, display: Display) -> list[Finding]:
     if paths:
         found.append(disk(workspace, untrained, [path for path in paths if path is not None]))
     found += weights(competition.model, root)
-    wanted = competition.competition.kaggle is not None
-    found.append(credentials(os.environ, Path.home(), wanted=wanted))
     return found
 
 

@@ -23,6 +23,18 @@ class Finding:
     text: str
 
 
+def credential_finding(state: str, text: str, warning: str | None, *, wanted: bool) -> Finding:
+    """What ``harness.kaggle.credentials`` says, as a finding.
+
+    ``wanted``: competition.toml names a Kaggle competition, so that none is a fault.
+    """
+    if warning:
+        return Finding("mend", "kaggle", warning)
+    if state in ("found", "works"):
+        return Finding("ok", "kaggle", text)
+    return Finding("mend" if wanted else "note", "kaggle", text)
+
+
 @dataclass(frozen=True)
 class ImageReport:
     """One image file: its ``fault`` (missing, empty, unreadable) and why, or what it is."""

@@ -14,6 +14,7 @@ name = "{name}"
 task = "multiclass"          # binary | multiclass | multilabel | ordinal | regression
 metric = "log_loss"          # log_loss, accuracy, roc_auc, f1_macro, …
 # kaggle = "competition-slug"
+# public_share = 0.3         # of the test rows, on the public leaderboard: its page says it
 
 [data]
 train = "data/train.csv"     # CSV, zipped CSV or Parquet

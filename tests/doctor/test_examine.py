@@ -12,6 +12,13 @@ Harness = Callable[..., int]
 
 
 @pytest.fixture(autouse=True)
+def _nobodys_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("API_TOKEN", "USERNAME", "KEY", "CONFIG_DIR"):
+        monkeypatch.delenv(f"KAGGLE_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _nobody_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):

@@ -1,13 +1,15 @@
 """What is said of images, credentials and progress."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from harness.data.images import ImageFacts
-from harness.doctor.findings import ImageReport, Progress, image_findings, next_verb
-from harness.doctor.kaggle_key import credentials
+from harness.doctor.findings import (
+    ImageReport,
+    Progress,
+    credential_finding,
+    image_findings,
+    next_verb,
+)
 
 RGB, GREY16 = ImageFacts("RGB", 40, 30), ImageFacts("I;16", 40, 8)
 
@@ -50,36 +52,13 @@ def test_the_next_verb(progress: Progress, verb: str) -> None:
     assert next_verb(progress) == verb
 
 
-SECRET = '{"username": "ann", "key": "0123456789abcdef"}'
+def test_credentials_must_be_private() -> None:
+    finding = credential_finding("works", "it works", "x is readable: chmod 600 x", wanted=True)
+    assert (finding.verdict, finding.text) == ("mend", "x is readable: chmod 600 x")
 
 
-def key_file(home: Path, mode: int) -> Path:
-    path = home / ".kaggle/kaggle.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(SECRET, encoding="utf-8")
-    path.chmod(mode)
-    return path
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs file modes")
-def test_credentials_must_be_private_and_are_never_shown(tmp_path: Path) -> None:
-    path = key_file(tmp_path, 0o600)
-    private = credentials({}, tmp_path, wanted=True)
-    path.chmod(0o644)
-    public = credentials({}, tmp_path, wanted=True)
-    assert (private.verdict, public.verdict) == ("ok", "mend")
-    assert f"chmod 600 {path}" in public.text
-    for finding in (
-        private,
-        public,
-        credentials({"KAGGLE_API_TOKEN": "t0p"}, tmp_path, wanted=True),
-    ):
-        assert "0123" not in finding.text
-        assert "t0p" not in finding.text
-
-
-def test_no_credentials_matter_only_where_they_are_wanted(tmp_path: Path) -> None:
-    assert credentials({}, tmp_path, wanted=False).verdict == "note"
-    assert credentials({}, tmp_path, wanted=True).verdict == "mend"
-    environment = {"KAGGLE_USERNAME": "ann", "KAGGLE_KEY": "k"}
-    assert credentials(environment, tmp_path, wanted=True).verdict == "ok"
+def test_no_credentials_matter_only_where_they_are_wanted() -> None:
+    assert credential_finding("missing", "none", None, wanted=False).verdict == "note"
+    assert credential_finding("missing", "none", None, wanted=True).verdict == "mend"
+    assert credential_finding("refused", "wrong", None, wanted=True).verdict == "mend"
+    assert credential_finding("found", "there", None, wanted=True).verdict == "ok"
