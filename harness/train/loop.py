@@ -111,7 +111,7 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
         step = position.step
         if not network.training or step == schedule.head_steps:
             _set_modes(network, moving, head_only=step < schedule.head_steps)
-        torch.manual_seed(_step_seed(fold.seed, step))
+        _seed_step(fold.seed, step)
         images, targets, weights = _batch(fold, rows, pixels, schedule.size(step), device)
         for group in parts.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * schedule.rate(step)
@@ -241,8 +241,11 @@ def _set_modes(network: Network, moving: list[nn.Parameter], *, head_only: bool)
         parameter.requires_grad_(id(parameter) in learning)
 
 
-def _step_seed(seed: int, step: int) -> int:
-    return int(digest("step", str(seed), str(step))[:15], 16)
+def _seed_step(seed: int, step: int) -> None:
+    number = int(digest("step", str(seed), str(step))[:15], 16)
+    torch.default_generator.manual_seed(number)
+    if torch.cuda.is_available():  # torch.manual_seed would also note a traceback where it is not
+        torch.cuda.manual_seed_all(number)
 
 
 def _ahead(fold: Fold, schedule: Schedule, start: int) -> Iterator[tuple[Rows, Any]]:
