@@ -46,7 +46,10 @@ class CompetitionSection(Section):
 
 
 class DataSection(Section):
-    """[data]: where the tables and images are, and which columns matter."""
+    """[data]: where the tables and images are, and which columns matter.
+
+    ``extra`` is a table of pictures that are trained on and never validated on (see ``add``).
+    """
 
     train: str
     images: str
@@ -56,6 +59,7 @@ class DataSection(Section):
     label: str | None = None
     labels: Strings = ()
     group: str | None = None
+    extra: str | None = None
     example: Literal["elpv"] | None = None
 
     @model_validator(mode="after")
@@ -70,13 +74,17 @@ class DataSection(Section):
 
 
 class FoldsSection(Section):
-    """[folds]: how rows are dealt out."""
+    """[folds]: how rows are dealt out.
+
+    ``group_duplicates`` keeps pictures together that ``audit`` found to be copies of one another.
+    """
 
     k: int = Field(default=5, ge=2, le=1000)
     repeats: int = Field(default=1, ge=1, le=100)
     holdout: float = Field(default=0.0, ge=0.0, lt=1.0)
     seed: int = Field(default=0, ge=0)
     rare: Literal["error", "spread"] = "error"
+    group_duplicates: bool = False
 
 
 class ModelSection(Section):

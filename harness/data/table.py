@@ -14,6 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.competition import Competition
+from harness.data.corrections import FILE as CORRECTIONS
+from harness.data.corrections import correct, read_corrections, standing
 from harness.errors import ConfigError, DataError, nearest
 from harness.metrics import decide
 
@@ -52,7 +54,10 @@ class Table:
 
 
 def read_table(competition: Competition, root: Path) -> Table:
-    """The training table of a workspace; a DataError names the file, the row and the mend."""
+    """The training table of a workspace, as corrected by ``data/corrections.csv``.
+
+    A DataError names the file, the row and the mend.
+    """
     data = competition.data
     source = root / data.train
     sample = read_sample(competition, root)
@@ -64,8 +69,10 @@ def read_table(competition: Competition, root: Path) -> Table:
         label_columns = data.labels or _label_column(competition, frame, sample)
     for column in (data.id, *label_columns, *([data.group] if data.group else [])):
         _require_column(frame, column, source)
+    _require_unique(frame[data.id].to_numpy(dtype=object), source, data.id)
+    decisions = standing(read_corrections(root / CORRECTIONS))
+    frame = correct(frame, decisions, data.id, tuple(label_columns), source)
     ids = frame[data.id].to_numpy(dtype=object)
-    _require_unique(ids, source, data.id)
     text = frame[list(label_columns)].to_numpy(dtype=object)
     empty = np.flatnonzero((text == "").any(axis=1))
     if len(empty):
