@@ -6,6 +6,12 @@ import sys
 import pytest
 
 PURE = [
+    "harness.audit.align",
+    "harness.audit.curve",
+    "harness.audit.drift",
+    "harness.audit.duplicates",
+    "harness.audit.labels",
+    "harness.audit.shortcuts",
     "harness.competition",
     "harness.data.metadata",
     "harness.estimate",
