@@ -5,7 +5,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.installed
 
-BENCHMARKS := folds stack honesty engines deadline deadline_simulation promise
+BENCHMARKS := folds stack honesty engines deadline deadline_simulation promise audit
 
 .PHONY: demo test test-slow check format bench clean
 
