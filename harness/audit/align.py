@@ -24,6 +24,7 @@ _AT_ONCE = 512
 _SAMPLE = 2000
 
 
+@np.errstate(invalid="ignore")  # some BLAS kernels raise it at random (docs/decisions.md)
 def agreement(grey: NDArray[np.uint8], pairs: NDArray[np.int64]) -> Floats:
     """How far the two of each pair agree in their own details once aligned: (pairs,), at most 1.
 

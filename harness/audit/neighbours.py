@@ -20,6 +20,7 @@ _STEPS = 8
 _QUERIES = 4096
 
 
+@np.errstate(invalid="ignore")  # some BLAS kernels raise it at random (docs/decisions.md)
 def nearest_pairs(
     vectors: Floats, count: int, floor: float, *, variants: Iterable[Floats] = (), seed: int = 0
 ) -> Ints:

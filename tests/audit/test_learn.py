@@ -50,7 +50,7 @@ def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probed:
         for name in names:
             image.save(tmp_path / f"data/images/{name}.png")
             rows.append((name, ("stop", "go")[number % 2]))
-            image = image.resize((60, 60))
+            image = image.resize((128, 128))
     write_table(tmp_path / "data/train.csv", ["id", "label"], rows)
     write_table(tmp_path / "data/test.csv", ["id"], [[name] for name, _ in rows[:2]])
     (tmp_path / "competition.toml").write_text(TOML)
