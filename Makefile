@@ -5,7 +5,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.installed
 
-BENCHMARKS := folds data stack honesty train engines deadline deadline_simulation promise data
+BENCHMARKS := folds data stack honesty train engines deadline deadline_simulation promise audit
 
 .PHONY: demo test test-slow check format bench clean
 

@@ -99,6 +99,8 @@ class DataSection(Section):
     file counts) is where an id's image lies. Without one the images that it finds are the training
     rows, and the names in braces are their columns: ``"train/{label}/{id}.png"``. An image's id is
     then its path below the folder that the patterns share.
+
+    ``extra`` is a table of pictures that are trained on and never validated on (see ``add``).
     """
 
     train: str | None = None
@@ -113,6 +115,7 @@ class DataSection(Section):
     group: str | None = None
     invariances: Annotated[tuple[Invariance, ...], Strict(False)] = ("hflip",)
     """What never changes a label: training pictures are turned so, and test-time views made."""
+    extra: str | None = None
     example: Literal["elpv"] | None = None
 
     @model_validator(mode="after")
@@ -170,13 +173,17 @@ def _check_pattern(key: str, pattern: str) -> None:
 
 
 class FoldsSection(Section):
-    """[folds]: how rows are dealt out."""
+    """[folds]: how rows are dealt out.
+
+    ``group_duplicates`` keeps pictures together that ``audit`` found to be copies of one another.
+    """
 
     k: int = Field(default=5, ge=2, le=1000)
     repeats: int = Field(default=1, ge=1, le=100)
     holdout: float = Field(default=0.0, ge=0.0, lt=1.0)
     seed: int = Field(default=0, ge=0)
     rare: Literal["error", "spread"] = "error"
+    group_duplicates: bool = False
 
 
 class StackSection(Section):

@@ -8,6 +8,12 @@ import pytest
 PURE = [
     "harness.board.medals",
     "harness.board.relation",
+    "harness.audit.align",
+    "harness.audit.curve",
+    "harness.audit.drift",
+    "harness.audit.duplicates",
+    "harness.audit.labels",
+    "harness.audit.shortcuts",
     "harness.competition",
     "harness.data.metadata",
     "harness.decision",

@@ -87,15 +87,21 @@ def fold(
     workspace: "Workspace", display: Display, *, fresh: bool = False, check: bool = False
 ) -> None:
     """Make, grow or check the folds."""
+    from harness.data.findings import FILE as FINDINGS
+    from harness.data.findings import group_duplicates
     from harness.data.table import read_table
     from harness.fold.assign import FoldRules
     from harness.fold.make import check_folds, make_folds
     from harness.fold.report import fold_table
 
     table = read_table(workspace.competition, workspace.root)
-    rules = FoldRules(**workspace.competition.folds.model_dump())
+    settings = workspace.competition.folds
+    rules = FoldRules(**settings.model_dump(exclude={"group_duplicates"}))
+    groups = table.groups
+    if settings.group_duplicates:
+        groups = group_duplicates(workspace.root / FINDINGS, table.ids, groups)
     columns: dict[str, Any] = {
-        "groups": table.groups,
+        "groups": groups,
         "labels_text": table.labels,
         "class_names": table.targets if table.target.dtype.kind != "f" else None,
     }

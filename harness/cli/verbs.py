@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import harness
+from harness.cli import audit as audit_steps
 from harness.cli import kaggle as kaggle_steps
 from harness.cli import kernel as kernel_steps
 from harness.cli import steps
@@ -104,6 +105,79 @@ def doctor(
         display.say(f"next: mend what is marked, then {steps.command('doctor', root)}")
         raise typer.Exit(2)
     display.say(f"next: {steps.command(steps.next_verb(workspace), root)}")
+
+
+@app.command()
+def audit(
+    root: Root = HERE,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--drop",
+            metavar="KIND",
+            help="Leave the training images of these findings out, such as leak_train_test; "
+            "may be repeated.",
+        ),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Look at every picture before training: copies, leaks, odd pictures, drift, shortcuts.
+
+    Writes data/audit.parquet; [folds] group_duplicates = true keeps copies together.
+
+    Example: `python -m harness audit --drop leak_train_test`
+    """
+    workspace, display = steps.open_workspace(root)
+    audit_steps.audit(workspace, display, drop or [])
+    display.say(f"next: {steps.command('fold', root)}")
+
+
+@app.command()
+def review(
+    root: Root = HERE,
+    most: Annotated[int, typer.Option("--most", min=1, help="Show so many doubts.")] = 200,
+    table: Annotated[
+        bool, typer.Option("--list", help="List them here instead of serving a page.")
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
+    ] = True,
+    verbose: Verbose = False,
+) -> None:
+    """Go through the labels that out-of-fold predictions doubt: keep, relabel, drop or skip.
+
+    A page for this machine only; decisions go to data/corrections.csv.
+
+    Example: `python -m harness review --most 100`
+    """
+    workspace, display = steps.open_workspace(root)
+    audit_steps.review(workspace, display, most=most, show=show, table=table)
+
+
+@app.command()
+def add(
+    given: Annotated[
+        Path,
+        typer.Argument(metavar="DIR|TABLE", help="A folder a class, or a table of file,label."),
+    ],
+    source: Annotated[
+        str, typer.Option("--source", metavar="TEXT", help="Where they come from.")
+    ] = "added",
+    weight: Annotated[
+        float, typer.Option("--weight", min=0.001, help="What one counts in training.")
+    ] = 1.0,
+    root: Root = HERE,
+    verbose: Verbose = False,
+) -> None:
+    """Take new, external or generated pictures in, refusing copies of what is there.
+
+    They are trained on and never validated on.
+
+    Example: `python -m harness add generated/ --source generator --weight 0.5`
+    """
+    workspace, display = steps.open_workspace(root)
+    audit_steps.add(workspace, display, given, source=source, weight=weight)
+    display.say(f"next: {steps.command('train', root)}")
 
 
 @app.command()
@@ -353,6 +427,7 @@ def run(root: Root = HERE, verbose: Verbose = False) -> None:
 
     workspace, display = steps.open_workspace(root)
     steps.data(workspace, display)
+    audit_steps.audit_if_needed(workspace, display)
     steps.fold(workspace, display)
     training.train(workspace, display, Wish(), None)
     steps.stack(workspace, display, show=False)

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from harness.competition import Competition
+from harness.data.corrections import FILE as CORRECTIONS
+from harness.data.corrections import correct, read_corrections, standing
 from harness.data.frame import (
     Column,
     as_column,
@@ -62,7 +65,10 @@ class Table:
 
 
 def read_table(competition: Competition, root: Path) -> Table:
-    """The training table of a workspace; a DataError names the file, the row and the mend."""
+    """The training table of a workspace, as corrected by ``data/corrections.csv``.
+
+    A DataError names the file, the row and the mend.
+    """
     data = competition.data
     source = root / (data.train or common_home(data.images))
     sample = read_sample(competition, root)
@@ -72,6 +78,11 @@ def read_table(competition: Competition, root: Path) -> Table:
     group = [data.group] if data.group else []
     columns = _training_columns(competition, root, (data.id, *label_columns, *group))
     ids = sound_ids(columns[data.id], source, data.id)
+    if decisions := standing(read_corrections(root / CORRECTIONS)):
+        frame = pd.DataFrame({name: texts(found) for name, found in columns.items()}, dtype=object)
+        frame = correct(frame, decisions, data.id, tuple(label_columns), source)
+        columns = {name: as_column(frame[name]) for name in columns}
+        ids = texts(columns[data.id])
     for name in (*label_columns, *group):
         require_printable(columns[name], source, name)
     labels = {name: code(columns[name]) for name in label_columns}

@@ -2,9 +2,10 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from torch import Tensor
 
 import harness
 from harness.backbone import Network, Rescale, activation, build_classifier, build_features
+from harness.data.extra import NOTHING, Extra, read_extra
 from harness.data.images import ImageCache, cache_bytes, cached_images, find_images
 from harness.data.table import read_test_ids
 from harness.display import Display
-from harness.errors import ResourceError, WorkspaceError
+from harness.errors import ConfigError, ResourceError, WorkspaceError
 from harness.files import digest
 from harness.model import ModelSection, training_settings
-from harness.predict.engine import BATCH, Device, choose_device, load_predictor, predict_batch
+from harness.predict.engine import BATCH, choose_device, load_predictor, predict_batch
 from harness.predict.machine import fingerprint
 from harness.train.examples import Examples
 from harness.train.interrupt import Stopping
@@ -88,6 +90,25 @@ class Run:
     def images(self) -> ImageCache:
         """All labelled images at the model's size."""
         return self._cached(self.training.ids)
+
+    @cached_property
+    def extra(self) -> Extra:
+        """Pictures beside the table: trained on in every fold, validated in none."""
+        table = self.workspace.competition.data.extra
+        if table is None:
+            return NOTHING
+        if self.training.task in ("multilabel", "regression"):
+            raise ConfigError(
+                "competition.toml [data]",
+                f"'extra' pictures have one class each, and the task is {self.training.task!r}",
+                "remove 'extra'",
+            )
+        return read_extra(self.workspace.root / table, self.training.targets)
+
+    @cached_property
+    def extra_images(self) -> ImageCache:
+        """The extra pictures at the model's size."""
+        return self._cached_files(self.extra.paths, self.model.image_size)
 
     @cached_property
     def outputs(self) -> tuple[Output, ...]:
@@ -214,6 +235,9 @@ class Run:
         if self.model.mode == "finetune" and isinstance(self.model.augment, str):
             invariances = self.workspace.competition.data.invariances
             identity["augment"] = list(self.model.transforms(invariances))
+        if len(self.extra):
+            counts = self.extra.target.tobytes() + self.extra.weight.tobytes()
+            identity["extra"] = digest(self.extra_images.content, counts)
         if self.model.pseudo:
             identity["pseudo"] = {name: self._source(name) for name in self.model.pseudo}
         return identity
@@ -313,18 +337,23 @@ class Run:
         if self.model.patience:
             held = job.inner(self.training, rows)
             inner, rows = rows[held], rows[~held]
-        sources = [self.images.pixels]
+        sources, weights = [self.images.pixels], [np.ones(len(targets), np.float32)]
+        more: list[tuple[NDArray[np.uint8], Predictions, NDArray[Any]]] = []
+        if len(self.extra):
+            known = target_matrix(self.extra.target, len(self.training.targets))
+            more.append((self.extra_images.pixels, known, self.extra.weight))
         if self.model.pseudo:
             pixels, labels = self._pseudo(job)
+            more.append((pixels, labels, np.ones(len(labels))))
+        for pixels, labels, counts in more:
             rows = np.concatenate([rows, len(targets) + np.arange(len(labels))])
             sources.append(pixels)
             targets = np.concatenate([targets, labels])
+            weights.append(counts.astype(np.float32))
         return Fold(
             model=self.model,
             task=self.training.task,
-            examples=Examples(
-                tuple(sources), targets, np.ones(len(targets), np.float32), rows, inner
-            ),
+            examples=Examples(tuple(sources), targets, np.concatenate(weights), rows, inner),
             augment=self.model.transforms(self.workspace.competition.data.invariances),
             seed=seed,
             key=digest(str(self.own.identity), job.label),
@@ -370,15 +399,16 @@ class Run:
 
     def _probe(self, job: Job) -> None:
         started = time.perf_counter()
-        features = self._probe_features
+        features, more = self._probe_features
         rows, scored = job.split(self.training)
         head = fit_head(
-            features[rows],
-            self.training.target[rows],
+            np.concatenate([features[rows], more]),
+            np.concatenate([self.training.target[rows], self.extra.target]),
             len(self.training.targets),
-            job.inner(self.training, rows),
+            np.concatenate([job.inner(self.training, rows), np.zeros(len(more), bool)]),
             self.model.strengths,
             self.training.task,
+            np.concatenate([np.ones(len(rows)), self.extra.weight]).astype(np.float32),
         )
         self._log(job, strength=head.strength)
         predicted = apply_head(
@@ -394,7 +424,7 @@ class Run:
         soup = average_weights([load_arrays(job.weights_file(folder)) for job in self.folds])
         if self.model.mode == "probe":
             head = Head(soup["weight"], soup["bias"], float("nan"))
-            predicted = apply_head(head, self._probe_features[holdout], self.training.task)
+            predicted = apply_head(head, self._probe_features[0][holdout], self.training.task)
         else:
             network = self._build("none")
             network.load_state_dict({name: torch.from_numpy(a) for name, a in soup.items()})
@@ -405,8 +435,9 @@ class Run:
         self.display.say(f"{self.model.name}: soup of {len(self.folds)} fold models → {file.name}")
 
     @cached_property
-    def _probe_features(self) -> NDArray[np.float32]:
-        """Features (rows, width) of all images by the frozen network, which the run keeps."""
+    def _probe_features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features (rows, width) of all images, and of the extra ones, by the frozen network,
+        which the run keeps."""
         file = self.own.folder / "backbone.safetensors"
         with holding(self.own.folder / ".features.lock"):
             torch.manual_seed(self.model.seed)  # what weights = "none" leaves to chance
@@ -423,22 +454,27 @@ class Run:
             state = _arrays(network.state_dict())
             if not file.exists():  # kept, so that the run needs nothing from outside its folder
                 save_arrays(file, state)
-            return self._features(network, state)
+            features = self._features(network, state, self.images)
+            if not len(self.extra):
+                return features, features[:0]
+            return features, self._features(network, state, self.extra_images)
 
-    def _features(self, network: Network, state: Weights) -> NDArray[np.float32]:
-        """Features (rows, width) of all images, from the cache where they are there."""
+    def _features(
+        self, network: Network, state: Weights, images: ImageCache
+    ) -> NDArray[np.float32]:
+        """Features (rows, width) of these images, from the cache where they are there."""
         device = choose_device(self.model.precision)
         key = digest(
             self.model.backbone,
             str(self.model.image_size),
             device.precision,
-            self.images.content,
+            images.content,
             *(array.tobytes() for array in state.values()),
         )
         file = self.workspace.cache / "features" / f"{key}.safetensors"
         if not file.exists():
-            rows = np.arange(len(self.images.pixels))
-            save_arrays(file, {"features": self._run_network(network, rows, device, "features")})
+            rows = np.arange(len(images.pixels))
+            save_arrays(file, {"features": self._through(network, images, rows, "features")})
         return load_arrays(file)["features"]
 
     def _build(self, weights: str) -> Network:
@@ -456,8 +492,10 @@ class Run:
     def _cached(
         self, ids: Iterable[str], size: int | None = None, *, test: bool = False
     ) -> ImageCache:
-        size = size or self.model.image_size
         paths = find_images(self.workspace.competition, self.workspace.root, ids, test=test)
+        return self._cached_files(paths, size or self.model.image_size)
+
+    def _cached_files(self, paths: Sequence[Path], size: int) -> ImageCache:
         room = cache_bytes(len(paths), size) / 1e6
         title = f"reading at {size} px, {room:.0f} MB"
         with self.display.progress(title, len(paths)) as advance:
@@ -469,17 +507,17 @@ class Run:
         """Predictions (rows, targets) by one fold model; there may be no row."""
         if not len(rows):
             return np.empty((0, len(self.training.targets)), np.float32)
-        outputs = self._run_network(
-            network, rows, choose_device(self.model.precision), "predicting"
-        )
+        outputs = self._through(network, self.images, rows, "predicting")
         return activation(self.training.task)(torch.from_numpy(outputs)).numpy()
 
-    def _run_network(
-        self, network: Network, rows: NDArray[np.intp], device: Device, what: str
+    def _through(
+        self, network: Network, images: ImageCache, rows: NDArray[np.intp], what: str
     ) -> NDArray[np.float32]:
+        """The network's outputs (rows, outputs) for those rows of the images."""
+        device = choose_device(self.model.precision)
         device.place(network).eval()
         return self._in_batches(
-            lambda batch: predict_batch(network, self.images.pixels[batch], device), rows, what
+            lambda batch: predict_batch(network, images.pixels[batch], device), rows, what
         )
 
     def _in_batches(

@@ -26,11 +26,13 @@ id = "id"
 label = "label"              # or labels = ["a", "b"] for one column a class
 # group = "patient"          # rows that must stay on one side of every split
 # invariances = ["hflip"]    # what never changes a label: "hflip", "vflip", "rot90"
+# extra = "data/extra.csv"   # pictures to train on and never to validate on (`add` makes it)
 
 [folds]
 k = 5
 # repeats = 1
 # holdout = 0.0              # a share that no model ever sees
+# group_duplicates = false   # copies of one picture stay in one fold (`audit` finds them)
 seed = 2019
 
 """

@@ -18,7 +18,8 @@ from harness.workspace.folds import Folds, read_folds
 class TrainingRows:
     """Rows sorted by id, with their targets (see harness.metrics) and folds.
 
-    ``assignment`` (rows, repeats) holds fold numbers; −1 marks the holdout.
+    ``assignment`` (rows, repeats) holds fold numbers; −1 marks the holdout. ``groups`` are those
+    that the folds were made with, duplicates among them.
     """
 
     ids: NDArray[np.object_]
@@ -63,7 +64,7 @@ def read_training(workspace: Workspace) -> TrainingRows:
         table.target[order],
         table.targets,
         folds.assignment,
-        None if table.groups is None else table.groups[order],
+        folds.groups,
         workspace.competition.task,
         folds,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import edit
+from tiny import CLASSES, edit, picture
 
 from harness.files import file_digest
 from harness.train.job import Job
@@ -449,3 +449,27 @@ def test_a_backbone_of_one_size_cannot_grow(
     assert harness("fold") == 0
     assert harness("train") == 2
     assert "takes images of one size" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["tuned", "probe"])
+def test_extra_pictures_are_trained_on_and_never_scored(
+    model: str, harness: Harness, workspace: Path
+) -> None:
+    folder = workspace / "data/extra"
+    folder.mkdir()
+    rows = ["file,label,weight,source"]
+    for i in range(12):
+        picture(CLASSES[i % 3], 100 + i).save(folder / f"{i}.png")
+        rows.append(f"extra/{i}.png,{CLASSES[i % 3]},0.5,generator")
+    table = workspace / "data/extra.csv"
+    table.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    assert harness("fold") == 0
+    assert harness("train", "--only", model) == 0
+    without = load_arrays(workspace / f"models/{model}/fold0.safetensors")
+    edit(workspace / "competition.toml", "[folds]", 'extra = "data/extra.csv"\n\n[folds]')
+    assert harness("train", "--only", model) == 2  # another run than the one that is there
+    assert harness("train", "--retrain", model) == 0
+    added = load_arrays(workspace / f"models/{model}/fold0.safetensors")
+    assert any((without[name] != added[name]).any() for name in without)
+    scored = load_arrays(workspace / f"models/{model}/fold0.oof.safetensors")["predictions"]
+    assert len(scored) == 10

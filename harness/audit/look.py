@@ -1,0 +1,162 @@
+"""One reading of every picture: all that the audit measures is taken from it."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.data.images import Pixels, decode
+from harness.errors import DataError
+from harness.files import digest, file_digest, replacing
+
+SIDE = 128
+"""Pixels a side of what backbones see, and of what thumbnails are made from."""
+_FINE = 256
+_AT_ONCE = 128
+_VERSION = "1"
+
+Floats = NDArray[np.float32]
+Embed = Callable[[Pixels], Floats]
+"""uint8 squares (rows, SIDE, SIDE, 3) → features (rows, width)."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What is kept of every picture, a row each; all but the digest is 0 where it is unreadable.
+
+    ``contents`` are digests of the files' bytes. ``shape`` (rows, 3): width and height in pixels,
+    bytes. ``light`` (rows, 3): the 5th and 95th percentile of brightness and its standard
+    deviation, of 255. ``sharpness``: the variance of the Laplacian in relation to the picture's.
+    ``grey`` (rows, 64, 64) and ``colour`` (rows, 32, 32, 3) are thumbnails squeezed to squares.
+    ``features`` (rows, width) come from a frozen backbone; the width is 0 without one.
+    """
+
+    contents: NDArray[np.str_]
+    readable: NDArray[np.bool_]
+    shape: NDArray[np.int64]
+    light: Floats
+    sharpness: Floats
+    grey: NDArray[np.uint8]
+    colour: NDArray[np.uint8]
+    features: NDArray[np.float16]  # half precision: they take most of the memory
+
+    def __getitem__(self, rows: Any) -> "Looks":
+        return Looks(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+
+class _Look(NamedTuple):
+    content: str
+    readable: bool = False
+    shape: tuple[int, int, int] = (0, 0, 0)
+    light: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    sharpness: float = 0.0
+    square: Pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
+
+
+def look_at(
+    paths: Sequence[Path],
+    embed: Embed | None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Looks:
+    """Look at every file once, in threads; a file that is gone counts as unreadable."""
+    parts = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(paths), _AT_ONCE):
+            batch = list(pool.map(_look, paths[start : start + _AT_ONCE]))
+            parts.append(_gather(batch, embed))
+            progress(start + len(batch))
+    return join(parts)
+
+
+def join(parts: Sequence[Looks]) -> Looks:
+    """One after the other."""
+    columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Looks)}
+    return Looks(**{name: np.concatenate(column) for name, column in columns.items()})
+
+
+def cached_looks(
+    paths: Sequence[Path],
+    embed: Embed | None,
+    embedding: str,
+    folder: Path,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Looks:
+    """``look_at``, kept in ``folder`` as long as no file's name, length or time changes.
+
+    ``embedding`` says what ``embed`` is.
+    """
+    stats = [(os.fspath(path), _stat(path)) for path in paths]
+    key = digest(_VERSION, embedding, *(f"{name}|{stat}" for name, stat in stats))
+    file = folder / f"{key}.npz"
+    if not file.exists():
+        looks = look_at(paths, embed, progress)
+        with replacing(file) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **vars(looks))
+    with np.load(file) as stored:
+        return Looks(**stored)
+
+
+def _stat(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:
+        return "gone"
+    return f"{stat.st_size}|{stat.st_mtime_ns}"
+
+
+def _look(path: Path) -> _Look:
+    try:
+        content = file_digest(path)
+    except OSError:
+        return _Look(f"gone: {path}")
+    try:
+        fine, square = decode(path, (_FINE, SIDE))
+        with Image.open(path) as image:
+            width, height = image.size
+    except DataError:
+        return _Look(content)
+    grey = fine @ np.array([0.299, 0.587, 0.114], np.float32)
+    low, high = np.percentile(grey, (5, 95))
+    inner = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
+    return _Look(
+        content,
+        True,
+        (width, height, path.stat().st_size),
+        (float(low), float(high), float(grey.std())),
+        float(laplacian.var() / (grey.var() + 1.0)),
+        square,
+    )
+
+
+def _gather(batch: Sequence[_Look], embed: Embed | None) -> Looks:
+    squares = np.stack([look.square for look in batch])
+    readable = np.array([look.readable for look in batch])
+    features = np.zeros((len(batch), 0), np.float32) if embed is None else embed(squares)
+    return Looks(
+        np.array([look.content for look in batch]),
+        readable,
+        np.array([look.shape for look in batch], np.int64),
+        np.array([look.light for look in batch], np.float32),
+        np.array([look.sharpness for look in batch], np.float32),
+        shrink(squares, 64).mean(axis=3).astype(np.uint8),
+        shrink(squares, 32).astype(np.uint8),
+        (features * readable[:, None]).astype(np.float16),
+    )
+
+
+def shrink(squares: NDArray[Any], side: int) -> Floats:
+    """Squares (rows, n × side, n × side, channels) averaged to (rows, side, side, channels)."""
+    rows, large, _, channels = squares.shape
+    block = large // side
+    blocks = squares.reshape(rows, side, block, side, block, channels)
+    return blocks.mean(axis=(2, 4), dtype=np.float32)
