@@ -33,7 +33,13 @@ def with_model(text: str, source: str, name: str, values: Mapping[str, Any], com
         settings["seed"] = seeds[0]
     for key, value in {**settings, **values, "name": name}.items():
         added.add(key, list(value) if isinstance(value, tuple) else value)
-    added.add(tomlkit.nl())
+    body = models[-1].value.body
+    trailing = []  # what stands between the last model and the next table belongs to that one
+    while body and body[-1][0] is None:
+        trailing.append(body.pop()[1])
+    models[-1].add(tomlkit.nl())
+    for item in reversed(trailing):
+        added.add(item)
     models.append(added)
     return tomlkit.dumps(document)
 
