@@ -1,14 +1,11 @@
-"""A search whose trainings are a formula: what it decides is real, and so are its files.
+"""A search whose trainings are a formula: what it decides is real, and so are its files."""
 
-    python tests/searching.py WORKSPACE [NUMBER]
-
-does the search of the workspace; in its trial of that number it says so and does nothing more.
-"""
-
+import json
 import math
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +60,22 @@ def formula_tools(
     return Tools(train, paired_scores, lambda rows, predictions: float(predictions.mean()))
 
 
-def main(root: str, hang: str = "0") -> None:
-    """The search that competition.toml describes, with a formula for training."""
-    workspace = Workspace.open(Path(root))
-    setup = set_up(workspace, read_training(workspace), workspace.competition.tune)
-    seen: list[str] = []
+def worker(root: Path, options: Mapping[str, Any], hang: int = 0) -> subprocess.Popen[str]:
+    """A process that searches, too; in its trial of the number ``hang`` it stops and says so."""
+    arguments = [str(root), json.dumps(options), str(hang)]
+    return subprocess.Popen(
+        [sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True
+    )
+
+
+def main(root: str, options: str, hang: str) -> None:
+    """What a worker does."""
+    setup = open_setup(Path(root), **json.loads(options))
+    seen: set[str] = set()
 
     def before(model: ModelSection, fold: int) -> None:
-        seen.append(model.name)
-        if len(set(seen)) == int(hang):
+        seen.add(model.name)
+        if len(seen) == int(hang):
             print("hanging", flush=True)
             threading.Event().wait()
 

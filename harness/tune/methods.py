@@ -195,7 +195,7 @@ def pruner(kind: Pruner, rungs: int) -> optuna.pruners.BasePruner:
         case "median":
             return optuna.pruners.MedianPruner(n_startup_trials=4)
         case "halving":
-            return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+            return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=4)
         case "hyperband":
             return optuna.pruners.HyperbandPruner(
                 min_resource=1, max_resource=rungs, reduction_factor=3

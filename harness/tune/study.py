@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
 from optuna.storages import (
     BaseStorage,
     JournalStorage,
@@ -17,6 +19,8 @@ from optuna.storages import (
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from harness.errors import ConfigError
 from harness.locks import holding, trying
@@ -30,25 +34,30 @@ RETRIES = 1
 
 
 def open_study(setup: Setup) -> Study:
-    """The study in its storage, made if it is not there."""
+    """The study in its storage, made if it is not there; a ConfigError if that cannot be opened."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    section = setup.section
-    rungs = len(setup.choosing)
+    rules = sampler(setup.section, setup.axes), pruner(setup.section.pruner, len(setup.choosing))
     try:
-        return optuna.create_study(
-            storage=_storage(section.storage, setup.workspace.root),
-            study_name=setup.name,
-            sampler=sampler(section, setup.axes),
-            pruner=pruner(section.pruner, rungs),
-            load_if_exists=True,
-        )
-    except Exception as error:  # any driver's own
-        if isinstance(error, ConfigError):
-            raise
+        with holding(setup.folder / ".locks" / "open.lock"):
+            try:
+                return _open(setup, *rules)
+            except IntegrityError:  # another machine made the same tables at the same moment
+                return _open(setup, *rules)
+    except (SQLAlchemyError, ImportError, OSError) as error:
         said = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise ConfigError(
             "competition.toml [tune] storage", f"cannot be opened ({said[0]})", "mend it"
         ) from error
+
+
+def _open(setup: Setup, sampler: BaseSampler, pruner: BasePruner) -> Study:
+    return optuna.create_study(
+        storage=_storage(setup.section.storage, setup.workspace.root),
+        study_name=setup.name,
+        sampler=sampler,
+        pruner=pruner,
+        load_if_exists=True,
+    )
 
 
 def _storage(where: str, root: Path) -> BaseStorage:
@@ -66,7 +75,7 @@ def _storage(where: str, root: Path) -> BaseStorage:
     with _experimental():
         return RDBStorage(
             where,
-            engine_kwargs={"pool_pre_ping": True},
+            engine_kwargs={"poolclass": NullPool},  # none outlives a trial of hours
             heartbeat_interval=HEARTBEAT,
             grace_period=GRACE,
             heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(RETRIES),

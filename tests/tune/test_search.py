@@ -1,7 +1,6 @@
 """Searches that go on: one process, two of them, one killed, one interrupted."""
 
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,32 +8,18 @@ from pathlib import Path
 import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
-from searching import formula_tools, landscape, open_setup
+from searching import formula_tools, landscape, open_setup, worker
 
 from harness.errors import ResourceError
 from harness.model import ModelSection
 from harness.tune.finish import finalists
 from harness.tune.report import rows_of
 from harness.tune.search import Search
-from harness.tune.setup import Setup, set_up
+from harness.tune.setup import Setup
 from harness.tune.study import open_study
 from harness.tune.tables import Row
-from harness.workspace import Workspace
-from harness.workspace.training import read_training
 
-TUNE = """
-[tune]
-model = "tuned"
-method = "grid"
-steps = 3
-trials = 20
-pruner = "none"
-storage = "{storage}"
-
-[tune.space]
-lr = {{ low = 1e-4, high = 1e-1, log = true }}
-drop_path = {{ low = 0, high = 0.8 }}
-"""
+GRID: dict[str, object] = {"method": "grid", "steps": 3, "pruner": "none"}
 
 
 @pytest.fixture
@@ -53,23 +38,9 @@ def completed(setup: Setup) -> list[Row]:
     return [row for row in rows_of(setup, open_study(setup)) if row.state == "complete"]
 
 
-def described(root: Path, storage: str) -> Setup:
-    file = root / "competition.toml"
-    file.write_text(file.read_text(encoding="utf-8") + TUNE.format(storage=storage))
-    workspace = Workspace.open(root)
-    return set_up(workspace, read_training(workspace), workspace.competition.tune)
-
-
-def worker(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    script = Path(__file__).parents[1] / "searching.py"
-    return subprocess.Popen(
-        [sys.executable, str(script), str(root), *arguments], stdout=subprocess.PIPE, text=True
-    )
-
-
-def hanging(root: Path, number: int) -> subprocess.Popen[str]:
+def hanging(root: Path, options: dict[str, object], number: int) -> subprocess.Popen[str]:
     """A worker that is in the middle of its trial of that number."""
-    process = worker(root, str(number))
+    process = worker(root, options, hang=number)
     assert process.stdout
     with process.stdout:
         assert process.stdout.readline() == "hanging\n"
@@ -164,9 +135,10 @@ def test_when_the_time_is_up_nothing_is_begun(folded: Path) -> None:
 @pytest.mark.parametrize("storage", ["tune/study.sqlite", "journal:tune/journal.log"])
 def test_two_processes_one_of_them_killed(folded: Path, storage: str) -> None:
     """Every point of the grid is finished once, and the one that was cut short is tried again."""
-    setup = described(folded, storage)
-    dying = hanging(folded, 2)
-    other = worker(folded)  # does the rest, and may already wait for the one that hangs
+    options = {**GRID, "storage": storage}
+    setup = open_setup(folded, **options)
+    dying = hanging(folded, options, 2)
+    other = worker(folded, options)  # does the rest, and may already wait for the one that hangs
     kill(dying)
     other.communicate()
     assert other.returncode == 0
@@ -180,9 +152,9 @@ def test_two_processes_one_of_them_killed(folded: Path, storage: str) -> None:
 
 
 def test_a_trial_that_dies_twice_is_given_up(folded: Path) -> None:
-    setup = described(folded, "tune/study.sqlite")
+    setup = open_setup(folded, **GRID)
     for _ in range(2):
-        kill(hanging(folded, 1))
+        kill(hanging(folded, GRID, 1))
     study = searched(setup)
     died = study.get_trials(states=(TrialState.FAIL,))
     assert [trial.params for trial in died] == [died[0].params] * 2
