@@ -10,6 +10,7 @@ from harness.display import Display
 if TYPE_CHECKING:
     import numpy as np
     from optuna.study import Study
+    from rich.console import RenderableType
 
     from harness.model import ModelSection
     from harness.space import TuneSection
@@ -93,8 +94,40 @@ def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bo
     return done
 
 
-def show(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> None:
-    """The best trials, what mattered, and what the winner is worth."""
+def show(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> bool:
+    """The best trials, what mattered, and what the winner is worth; False if there is none."""
+    tables, sentences = _report(setup, study, tools)
+    for table in tables:
+        display.show(table)
+    for sentence in sentences:
+        display.say(sentence)
+    return bool(tables)
+
+
+def draw(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> None:
+    """Write the report as tune/<study>.png and .html."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    from harness.tune.plots import write_page, write_picture
+    from harness.tune.report import importances, rows_of
+
+    page = setup.folder / f"{setup.name}.html"
+    picture = page.with_suffix(".png")
+    metric = setup.workspace.competition.metric
+    write_picture(picture, setup.axes, rows_of(setup, study), importances(study), metric)
+    tables, sentences = _report(setup, study, tools)
+    text = Console(file=StringIO(), width=110, record=True)
+    for table in tables:
+        text.print(table)
+    write_page(page, picture, setup.name, text.export_text(), sentences)
+    display.say(f"tune: wrote {picture}, {page}")
+
+
+def _report(
+    setup: "Setup", study: "Study", tools: "Tools"
+) -> "tuple[list[RenderableType], list[str]]":
     from harness.tune.finish import finalists, verdict
     from harness.tune.report import importances, rows_of
     from harness.tune.tables import (
@@ -109,20 +142,19 @@ def show(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> No
     rows = rows_of(setup, study)
     best = best_rows(rows, 5)
     if not best:
-        display.say(f"tune: study {setup.name} has no complete trial yet")
-        return
-    display.show(trial_table(best, metric, "the best trials", f"{metric.name} where chosen"))
+        return [], [f"tune: study {setup.name} has no complete trial yet"]
+    tables: list[RenderableType] = [
+        trial_table(best, metric, "the best trials", f"{metric.name} where chosen")
+    ]
     if shares := importances(study):
-        display.show(importance_table(shares))
-    display.show(slice_table(setup.axes, rows, metric))
+        tables.append(importance_table(shares))
+    tables.append(slice_table(setup.axes, rows, metric))
     found = verdict(setup, study, tools)
     if found is None:
-        display.say("The winner is not judged yet: `tune` trains what that takes.")
-        return
+        return tables, ["The winner is not judged yet: `tune` trains what that takes."]
     same = finalists(setup, study, 1)[0].model == setup.model
     count = sum(row.state in ("complete", "pruned") for row in rows)
-    for line in verdict_lines(found, metric, count, best[0].loss, same):
-        display.say(line)
+    return tables, verdict_lines(found, metric, count, best[0].loss, same)
 
 
 def apply(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> None:

@@ -169,7 +169,7 @@ def tune(
         typer.Option("--keep", min=1, help="Train so many of the best on all folds: new members."),
     ] = None,
     report: Annotated[
-        bool, typer.Option("--report", help="Train nothing: show what is known.")
+        bool, typer.Option("--report", help="Train nothing: show and draw what is known.")
     ] = False,
     apply: Annotated[
         bool,
@@ -192,8 +192,8 @@ def tune(
     )
     if report or apply:
         search = tuning.open_search(workspace, section)
-        if report:
-            tuning.show(*search, display)
+        if report and tuning.show(*search, display):
+            tuning.draw(*search, display)
         if apply:
             tuning.apply(*search, display)
             display.say(f"next: {steps.command('train', root)}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from tomlkit.items import AoT
+from tomlkit.items import AoT, Comment, Whitespace
 
 from harness.competition import FILE_NAME, Competition, load_competition
 from harness.errors import ConfigError
@@ -35,8 +35,9 @@ def with_model(text: str, source: str, name: str, values: Mapping[str, Any], com
         added.add(key, list(value) if isinstance(value, tuple) else value)
     body = models[-1].value.body
     trailing = []  # what stands between the last model and the next table belongs to that one
-    while body and body[-1][0] is None:
-        trailing.append(body.pop()[1])
+    while body and isinstance(item := body[-1][1], Comment | Whitespace):
+        trailing.append(item)
+        body.pop()
     models[-1].add(tomlkit.nl())
     for item in reversed(trailing):
         added.add(item)

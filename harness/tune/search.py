@@ -101,7 +101,10 @@ class Search:
 
     def _planned(self, trials: Sequence[FrozenTrial]) -> Values | None:
         axes, model, section = self.setup.axes, self.setup.model, self.setup.section
-        tried = [Tried(decoded(axes, _parameters(trial)), _loss(trial)) for trial in trials]
+        tried = [
+            Tried(decoded(axes, _parameters(trial)), loss)
+            for trial, loss in zip(trials, comparable_losses(trials), strict=True)
+        ]
         if section.method == "zoom":
             return next_point(axes, model, _settled(tried), section.steps, section.rounds)
         points = grid(axes, model, section.steps)
@@ -179,8 +182,23 @@ def _parameters(trial: FrozenTrial) -> dict[str, Any]:
     return trial.params or dict(trial.system_attrs.get("fixed_params", {}))
 
 
-def _loss(trial: FrozenTrial) -> float | None:
-    return None if not trial.state.is_finished() else last_loss(trial)
+def comparable_losses(trials: Sequence[FrozenTrial]) -> list[float | None]:
+    """Losses by which trials can be put in order; None for one that is not finished.
+
+    A pruned trial was scored on fewer folds, which may be easier ones: it comes after all complete
+    trials, in the order of the pruned ones among themselves.
+    """
+    complete = [last_loss(trial) for trial in trials if trial.state == TrialState.COMPLETE]
+    pruned = [last_loss(trial) for trial in trials if trial.state == TrialState.PRUNED]
+    behind = max(complete, default=0.0) - min(pruned, default=0.0)
+
+    def comparable(trial: FrozenTrial) -> float | None:
+        if not trial.state.is_finished():
+            return None
+        loss = last_loss(trial)
+        return loss + behind if trial.state == TrialState.PRUNED and loss < math.inf else loss
+
+    return [comparable(trial) for trial in trials]
 
 
 def _settled(tried: Sequence[Tried]) -> list[Tried]:

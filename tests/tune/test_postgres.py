@@ -64,11 +64,12 @@ def test_three_processes_on_one_server(
     assert harness("fold") == 0
     monkeypatch.setenv("STUDY", server)
     options = {"method": "grid", "steps": 3, "pruner": "none", "storage": "$STUDY"}
-    with worker(workspace, options, hang=2) as dying, worker(workspace, options) as other:
+    with worker(workspace, options, hang=2) as dying:
         assert dying.stdout
         assert dying.stdout.readline() == "hanging\n"
-        dying.kill()
-        assert other.wait() == 0
+        with worker(workspace, options) as other, worker(workspace, options) as third:
+            dying.kill()
+            assert (other.wait(), third.wait()) == (0, 0)
     setup = open_setup(workspace, **options)
     done = [row for row in rows_of(setup, open_study(setup)) if row.state == "complete"]
     points = Counter(tuple(sorted(row.values.items())) for row in done)

@@ -1,5 +1,6 @@
 """Searches that go on: one process, two of them, one killed, one interrupted."""
 
+import math
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -7,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from searching import formula_tools, landscape, open_setup, worker
 
 from harness.errors import ResourceError
 from harness.model import ModelSection
 from harness.tune.finish import finalists
 from harness.tune.report import rows_of
-from harness.tune.search import Search
+from harness.tune.search import Search, comparable_losses
 from harness.tune.setup import Setup
 from harness.tune.study import open_study
 from harness.tune.tables import Row
@@ -93,6 +94,18 @@ def test_poor_trials_get_one_fold_only(folded: Path) -> None:
     assert pruned
     assert {row.folds for row in pruned} == {1}
     assert {row.folds for row in rows if row.state == "complete"} == {len(setup.choosing)}
+
+
+def test_pruned_trials_come_after_complete_ones_however_easy_their_folds_were() -> None:
+    def trial(state: TrialState, loss: float) -> FrozenTrial:
+        value = loss if state == TrialState.COMPLETE else None
+        return create_trial(state=state, value=value, intermediate_values={1: loss})
+
+    complete, pruned, failed = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+    trials = [trial(complete, 0.7), trial(pruned, 0.2), trial(complete, 0.9), trial(pruned, 0.1)]
+    waiting = create_trial(state=TrialState.WAITING)
+    losses = comparable_losses([*trials, create_trial(state=failed), waiting])
+    assert losses == [0.7, pytest.approx(1.0), 0.9, pytest.approx(0.9), math.inf, None]
 
 
 def test_a_training_that_fails_is_a_poor_trial(folded: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tiny import edit
 
 TUNE = """
@@ -36,8 +37,15 @@ def test_tune_report_apply_train(
     assert members == {"probe", winner}
     assert len(list((workspace / "models").glob("probe-*"))) == 2
 
+    pytest.importorskip("matplotlib")
     assert harness("tune", "--report") == 0
     assert "rows that chose nothing" in capsys.readouterr().out
+    (picture,) = (workspace / "tune").glob("*.png")
+    with Image.open(picture) as drawn:
+        assert drawn.width > 1000
+    page = picture.with_suffix(".html").read_text(encoding="utf-8")
+    assert "rows that chose nothing" in page
+    assert "the best trials" in page
     assert harness("tune") == 0
     assert "2 trials are there already" in capsys.readouterr().out
     assert harness("tune", "--apply") == 0
