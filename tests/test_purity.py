@@ -22,6 +22,12 @@ PURE = [
     "harness.predict.plan",
     "harness.submit.plan",
     "harness.train.soup",
+    "harness.stack.addition",
+    "harness.space",
+    "harness.tune.judge",
+    "harness.tune.spaces",
+    "harness.tune.tables",
+    "harness.tune.zoom",
     "harness.workspace.ensemble",
 ]
 

@@ -72,7 +72,8 @@ class Search:
 
     def _one_more(self) -> bool:
         """Do a trial, or wait for one of another process; False if nothing is left to do."""
-        with ExitStack() as asking:
+        # the trial's lock is held until it is told: in between it would look dead
+        with ExitStack() as claim, ExitStack() as asking:
             asking.enter_context(holding(ask_lock(self.setup)))
             revive(self.setup, self.study)
             trials = self.study.get_trials(deepcopy=False)
@@ -80,7 +81,7 @@ class Search:
             begun = len(running) + sum(map(is_done, trials))
             if begun < self.setup.section.trials and self._is_something_to_do(trials):
                 self._check_time()
-                self.study.optimize(lambda trial: self._try(trial, asking.close), n_trials=1)
+                self.study.optimize(lambda trial: self._try(trial, claim, asking), n_trials=1)
                 return True
         if running:
             self._wait(running[0])
@@ -112,15 +113,14 @@ class Search:
         order = np.random.default_rng(section.seed).permutation(len(points))
         return next_of([points[i] for i in order], tried)
 
-    def _try(self, trial: Trial, begun: Callable[[], None]) -> float:
-        with claimed(self.setup, trial):
-            begun()
-            try:
-                return self._evaluate(trial)
-            except (KeyboardInterrupt, TimeUp):
-                frozen = self.study.get_trials(deepcopy=False)[trial.number]
-                queue_again(self.study, frozen)
-                raise
+    def _try(self, trial: Trial, claim: ExitStack, asking: ExitStack) -> float:
+        claim.enter_context(claimed(self.setup, trial))
+        asking.close()
+        try:
+            return self._evaluate(trial)
+        except (KeyboardInterrupt, TimeUp):
+            queue_again(self.study, self.study.get_trials(deepcopy=False)[trial.number])
+            raise
 
     def _evaluate(self, trial: Trial) -> float:
         """The trial's loss, fold by fold; what is poor after a fold is pruned."""

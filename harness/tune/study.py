@@ -110,10 +110,12 @@ def revive(setup: Setup, study: Study) -> None:
         if not is_here(setup, trial):
             continue
         with trying(trial_lock(setup, trial.number)) as free:
-            if free:
+            # a process lets go of the lock when its trial is told: so look again, holding it
+            now = study.get_trials(deepcopy=False)[trial.number]
+            if free and now.state == TrialState.RUNNING:
                 study.tell(trial.number, state=TrialState.FAIL)
                 with _experimental():
-                    RetryHeartbeatStaleTrialCallback(RETRIES)(study, trial)
+                    RetryHeartbeatStaleTrialCallback(RETRIES)(study, now)
 
 
 def queue_again(study: Study, trial: FrozenTrial) -> None:
