@@ -22,9 +22,11 @@ from deadline_pool import FOLDS, Pool, load_pool
 
 from harness.metrics import get_metric
 from harness.predict.plan import Costs, Plan, apply_plan, blend
+from harness.stack.chosen import combiner
 from harness.stack.frontier import Choice, Peers
+from harness.stack.priced import Option
 from harness.stack.problem import Problem
-from harness.stack.select import Option, Selection, combiner
+from harness.stack.select import Selection
 
 RESULT = Path(__file__).parent / "results" / "deadline.json"
 BUDGETS = (3, 3.5, 4, 4.5, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 120, np.inf)
@@ -92,7 +94,7 @@ def compare(pool: Pool, rows: int, *, learn: bool) -> dict:
     chose_in = time.perf_counter() - started
     hidden, peers = Hidden(pool, ours), Peers(ours)
     scale = max(1.0, rows / len(pool.test_truth))
-    base = ours.costs.base
+    base = ours.prices.costs.base
     table = []
     for budget in BUDGETS:
         budget = base + (budget - base) * scale if budget > base else budget

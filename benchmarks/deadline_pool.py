@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.examples import prepare_elpv
+from harness.data.frame import read_frame
 from harness.data.images import cached_images, decode
-from harness.data.table import read_csv, sorted_names
+from harness.data.labels import sorted_names
 from harness.fold.assign import FoldRules, assign
 
 ROOT = Path(__file__).parent.parent
@@ -75,7 +76,7 @@ class Rows:
 def read_rows() -> Rows:
     folder = CACHE / "elpv"
     prepare_elpv(folder)
-    train, test = read_csv(folder / "train.csv"), read_csv(folder / "solution.csv")
+    train, test = read_frame(folder / "train.csv"), read_frame(folder / "solution.csv")
     labels = sorted_names(sorted(set(train["label"])))
     ids = [*train["id"], *test["id"]]
     target = np.array([labels.index(label) for label in [*train["label"], *test["label"]]])

@@ -31,10 +31,11 @@ from PIL import Image
 from torch import nn
 
 from harness.backbone import build_features
-from harness.competition import ModelSection, as_plain
+from harness.competition import as_plain
 from harness.data.examples import prepare_elpv
 from harness.data.images import decode
 from harness.metrics import get_metric
+from harness.model import ModelSection
 from harness.predict.engine import choose_device, load_predictor, predict_batch
 from harness.predict.engines import (
     ENGINES,

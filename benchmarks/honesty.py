@@ -35,23 +35,26 @@ RESULT = Path(__file__).parent / "results" / "honesty.json"
 class World:
     """A competition whose rows never run out: classes, and members with correlated errors."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, metric: str | None) -> None:
         draw = np.random.default_rng([seed, 1])
         self.seed = seed
         self.rows = round(math.exp(draw.uniform(math.log(500), math.log(20_000))))
         self.members = int(draw.integers(5, 31))
         self.classes = int(draw.choice([2, 3, 5]))
-        self.metric = ("log_loss", "accuracy", "roc_auc", "brier")[seed % 4]
+        self.metric = metric or ("log_loss", "accuracy", "roc_auc", "brier")[seed % 4]
         self.signal = draw.uniform(0.5, 2.5)
         self.shared_noise = draw.uniform(0.2, 1.5)
         self.own_noise = draw.uniform(0.2, 1.5, self.members)
         self.sharpness = draw.uniform(0.5, 2.0, self.members)
+        # of one metric alone, on classes of unequal size: where decision rules matter
+        self.bias = np.linspace(0, 3, self.classes) if metric else np.zeros(self.classes)
 
     def sample(self, rows: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
         """(members, rows, classes) predictions and (rows,) truth."""
         draw = np.random.default_rng([self.seed, 2, stream])
         shape = (rows, self.classes)
         signal = self.signal * draw.standard_normal(shape, dtype=np.float32)
+        signal += self.bias.astype(np.float32)
         truth = (signal + draw.gumbel(size=shape)).argmax(axis=1)
         signal += self.shared_noise * draw.standard_normal(shape, dtype=np.float32)
         predictions = np.empty((self.members, *shape), dtype=np.float32)
@@ -77,7 +80,7 @@ class World:
 
 def in_sample_interval(problem: Problem, score: MethodScore, samples: int) -> Estimate:
     """What fitting and scoring on the same rows would claim."""
-    predictions = score.blend.apply(problem.predictions)
+    predictions = score.decision.apply(score.blend.apply(problem.predictions))
     of_counts = scorer(problem.metric, problem.truth, predictions)
     blocks = bootstrap_counts(len(problem.truth), None, samples, 0)
     drawn = np.concatenate([of_counts(counts) for counts in blocks])
@@ -85,8 +88,10 @@ def in_sample_interval(problem: Problem, score: MethodScore, samples: int) -> Es
     return Estimate(score.in_sample, float(low), float(high))
 
 
-def trial(seed: int, methods: tuple[str, ...], samples: int) -> dict[str, object]:
-    world = World(seed)
+def trial(
+    seed: int, methods: tuple[str, ...], samples: int, metric: str | None
+) -> dict[str, object]:
+    world = World(seed, metric)
     problem = world.problem()
     scores = evaluate(problem, methods, seed=seed, bootstrap=samples)
     chosen = choose(scores)
@@ -108,7 +113,8 @@ def trial(seed: int, methods: tuple[str, ...], samples: int) -> dict[str, object
         ("nested_without_choice", chosen, chosen.nested),
         ("in_sample", naive, in_sample_interval(problem, naive, samples)),
     ):
-        fresh = problem.metric.score(truth, score.blend.apply(predictions))
+        decided = score.decision.apply(score.blend.apply(predictions))
+        fresh = problem.metric.score(truth, decided)
         record[kind] = {
             "fresh": fresh,
             "value": interval.value,
@@ -125,6 +131,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="seed of the first problem")
     parser.add_argument("--bootstrap", type=int, default=1000)
+    parser.add_argument("--metric", help="this one alone, on classes of unequal size")
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
@@ -132,7 +139,7 @@ def main() -> None:
     started = time.perf_counter()
     trials = []
     for seed in range(options.first, options.first + options.problems):
-        trials.append(trial(seed, methods, options.bootstrap))
+        trials.append(trial(seed, methods, options.bootstrap, options.metric))
         if len(trials) % 20 == 0:
             report(trials)
     summary = report(trials)

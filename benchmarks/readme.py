@@ -13,6 +13,7 @@ def table() -> str:
     """The table in Markdown."""
     folds, stack, honesty = (read(name) for name in ("folds", "stack", "honesty"))
     engines, deadline, simulation = map(read, ("engines", "deadline", "deadline_simulation"))
+    loaded, killed = (read("promise")[part] for part in ("loaded", "killed"))
     stratified, grouped = folds["stratified"], folds["grouped"]
     alone = median(grouped["theirs_s"]) / median(grouped["ours_s"])
     slower = median(stratified["ours_s"]) / median(stratified["theirs_s"])
@@ -61,6 +62,17 @@ def table() -> str:
             f"{simulation['disturbed']['late']} late, {simulation['disturbed']['invalid']} "
             f"invalid of {simulation['disturbed']['runs']:,}; "
             f"{simulation['disturbed']['used_median']:.0%} of the budget used on the median",
+            "",
+        ),
+        (
+            "Real submissions with random budgets of 2 to 20 s beside up to 4 busy processes",
+            f"{loaded['late']} late, {loaded['invalid']} invalid of {loaded['runs']}; "
+            f"{loaded['used_median']:.0%} of the budget used on the median",
+            "",
+        ),
+        (
+            "`kill -9` of a submission at random moments: files that are not whole",
+            f"{killed['invalid']} of {killed['runs']}",
             "",
         ),
     ]

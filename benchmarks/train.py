@@ -9,6 +9,9 @@ them), each loop in a process of its own, in turns, so that only ratios within a
     bare       the same precision and memory format on normalised tensors that lie in memory
     plain      a DataLoader with 2 workers that decodes, flips and resizes with Pillow; fp32
     lightning  the same loader in pytorch_lightning's Trainer with its defaults, if installed
+
+Then how an epoch's seconds and the memory that is not the mapped cache grow from 2,000 images to
+20,000 (a tiny backbone at 64 px, noise).
 """
 
 import argparse
@@ -76,10 +79,15 @@ def build(backbone: str, size: int) -> Network:
 def ours(backbone: str, size: int, paths: list[Path], work: Path, speed: Speed) -> float:
     """Images a second of the second epoch."""
     pixels = cached_images(paths, size, work / "images").pixels
-    rows = np.arange(len(paths))
+    return len(paths) / second_epoch(backbone, size, pixels, np.arange(len(paths)), speed)
+
+
+def second_epoch(backbone: str, size: int, pixels: Any, rows: Any, speed: Speed) -> float:
+    """Its seconds in the harness's loop, with its checkpoint."""
     seen: list[tuple[float, Progress]] = []
     model = model_of(backbone, size)
-    examples = Examples((pixels,), target_matrix(rows % CLASSES, CLASSES), rows, rows[:0])
+    targets, weights = target_matrix(rows % CLASSES, CLASSES), np.ones(len(rows), np.float32)
+    examples = Examples((pixels,), targets, weights, rows, rows[:0])
     fold = Fold(model, "multiclass", examples, model.transforms(()), 0, "key")
     with TemporaryDirectory() as folder:
         around = Surroundings(
@@ -93,7 +101,7 @@ def ours(backbone: str, size: int, paths: list[Path], work: Path, speed: Speed) 
         train_fold(build(backbone, size), fold, around)
     # from the first epoch's last step, whose checkpoint is written after it, to the second's
     ends = [when for when, progress in seen if progress.epoch_done]
-    return len(paths) / (ends[1] - ends[0])
+    return ends[1] - ends[0]
 
 
 def bare(backbone: str, size: int, paths: list[Path], work: Path, speed: Speed) -> float:
@@ -191,9 +199,31 @@ def lightning(backbone: str, size: int, paths: list[Path], work: Path, speed: Sp
 LOOPS = {"ours": ours, "bare": bare, "plain": plain, "lightning": lightning}
 
 
+def epoch_of_noise(images: int, work: Path) -> dict[str, float]:
+    """Seconds of an epoch of that many images, and the process's own memory after it."""
+    file = work / f"noise{images}.npy"
+    if not file.exists():
+        noise = np.lib.format.open_memmap(
+            file, mode="w+", dtype=np.uint8, shape=(images, 64, 64, 3)
+        )
+        random = np.random.default_rng(0)
+        for start in range(0, images, 1000):
+            noise[start : start + 1000] = random.integers(
+                256, size=noise[start : start + 1000].shape, dtype=np.uint8
+            )
+    pixels, rows = np.load(file, mmap_mode="r"), np.arange(images)
+    ends = second_epoch("test_resnet", 64, pixels, rows, Speed())
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (anonymous,) = [line for line in status.splitlines() if line.startswith("RssAnon")]
+    return {"seconds": ends, "own_mb": int(anonymous.split()[1]) / 1024}
+
+
 def one(loop: str, backbone: str, size: int, images: int, work: Path, speed: Speed) -> None:
     """Run one loop in this process and print what came of it."""
     warnings.simplefilter("ignore")
+    if loop == "growth":
+        print(json.dumps(epoch_of_noise(images, work)))
+        return
     paths = sorted((work / "data/images").glob("*.png"))[:images]
     rate = LOOPS[loop](backbone, size, paths, work, speed)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -221,6 +251,7 @@ def main() -> None:
             if name != "lightning" or importlib.util.find_spec("pytorch_lightning")
         ]
         found = {b: measure(b, s, loops, options.images, options.turns, work) for b, s in BACKBONES}
+        growth = grow(options.turns, work)
     ratios = {
         loop: [median(f["ratios"][loop]) for f in found.values()]
         for loop in loops
@@ -235,6 +266,7 @@ def main() -> None:
             "torch": torch.__version__,
         },
         "backbones": found,
+        "growth": growth,
         "ours_by": {
             loop: {"geometric_mean": round(geometric_mean(r), 3), "least": round(min(r), 3)}
             for loop, r in ratios.items()
@@ -242,6 +274,36 @@ def main() -> None:
     }
     RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(record["ours_by"], indent=1))
+
+
+def in_a_process(
+    loop: str, backbone: str, size: int, images: int, work: Path, speed: str = "{}"
+) -> dict[str, float]:
+    """What ``one`` prints."""
+    command = [sys.executable, __file__, "--images", str(images), "--work", str(work)]
+    done = subprocess.run(
+        [*command, "--one", loop, backbone, str(size), speed],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def grow(turns: int, work: Path) -> dict[str, Any]:
+    """Ten times the images: how many times the seconds, and the megabytes of either."""
+    runs = [
+        [in_a_process("growth", "", 64, images, work) for images in (2000, 20_000)]
+        for _ in range(turns)
+    ]
+    found = {
+        "images": [2000, 20_000],
+        "seconds": [[round(run["seconds"], 3) for run in turn] for turn in runs],
+        "times": [round(large["seconds"] / small["seconds"], 2) for small, large in runs],
+        "own_mb": [[round(run["own_mb"]) for run in turn] for turn in runs],
+    }
+    print(found, flush=True)
+    return found
 
 
 def measure(
@@ -255,14 +317,7 @@ def measure(
     peaks: dict[str, float] = {}
     for turn in range(turns):
         for loop in loops if turn % 2 == 0 else loops[::-1]:
-            command = [sys.executable, __file__, "--images", str(images), "--work", str(work)]
-            done = subprocess.run(
-                [*command, "--one", loop, backbone, str(size), speed],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            said = json.loads(done.stdout.splitlines()[-1])
+            said = in_a_process(loop, backbone, size, images, work, speed)
             rates[loop].append(round(said["images_per_second"], 2))
             peaks[loop] = round(said["peak_mb"])
     ratios = {

@@ -6,11 +6,23 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, Strict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from harness.errors import ConfigError, nearest
-from harness.metrics import METRICS, Metric
+from harness.metrics import Metric, get_metric, metrics_for
+from harness.metrics.custom import custom_metric
 from harness.model import Invariance, ModelSection
+from harness.patterns import placeholders
 from harness.section import SafeName, Section, Strings
 from harness.space import TuneSection
 
@@ -18,35 +30,87 @@ FILE_NAME = "competition.toml"
 
 Task = Literal["binary", "multiclass", "multilabel", "ordinal", "regression"]
 
+# one string is a list of one
+Patterns = Annotated[
+    tuple[str, ...],
+    Strict(False),
+    BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
+]
+
 
 class CompetitionSection(Section):
-    """[competition]: what is asked and how it is scored."""
+    """[competition]: what is asked and how it is scored.
+
+    ``metric`` is a known name or a function of your own, ``module:function``, with
+    ``greater_is_better`` and what it ``needs`` (by default values for regression, else
+    probabilities; "labels" if it only looks at what is decided for). ``kaggle`` is
+    the competition's slug, ``public_share`` the share of the test rows that the public leaderboard
+    is computed on, as its page says.
+    """
 
     name: SafeName
     task: Task
     metric: str
-    kaggle: str | None = None
+    greater_is_better: bool | None = None
+    needs: Literal["probabilities", "ranks", "labels", "values"] | None = None
+    kaggle: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")] | None = None
+    public_share: float | None = Field(default=None, gt=0, le=1)
+
+    @property
+    def own_metric(self) -> bool:
+        """Whether the metric is a function of the user's own."""
+        return ":" in self.metric
+
+    @field_validator("metric")
+    @classmethod
+    def _metric_fits_task(cls, name: str, info: ValidationInfo) -> str:
+        if ":" in name:  # the user's own, which is looked up once the folder is known
+            return name
+        try:
+            metric = get_metric(name)
+        except ConfigError as error:
+            raise ValueError(f"{error.found}; {error.fix}") from None
+        task = info.data.get("task")
+        if task and task not in metric.tasks:
+            fitting = ", ".join(metrics_for(task))
+            raise ValueError(f"{name!r} does not fit task {task!r}; what does: {fitting}")
+        return name
 
     @model_validator(mode="after")
-    def _metric_fits_task(self) -> "CompetitionSection":
-        if self.metric not in METRICS:
-            raise ValueError(f"unknown metric {self.metric!r}; {nearest(self.metric, METRICS)}")
-        wants_values = METRICS[self.metric].needs == "values"
-        if wants_values != (self.task == "regression"):
-            raise ValueError(f"metric {self.metric!r} does not fit task {self.task!r}")
+    def _direction_is_declared(self) -> "CompetitionSection":
+        if not self.own_metric:
+            if self.greater_is_better is not None or self.needs is not None:
+                raise ValueError(
+                    "'greater_is_better' and 'needs' are for a metric of your own; remove them"
+                )
+        elif self.greater_is_better is None:
+            raise ValueError(
+                f"the direction of {self.metric!r} is not known; "
+                "add greater_is_better = true, or false"
+            )
+        elif self.needs is not None and (self.needs == "values") != (self.task == "regression"):
+            raise ValueError(f"needs = {self.needs!r} does not fit task {self.task!r}")
         return self
 
 
 class DataSection(Section):
-    """[data]: where the tables and images are, and which columns matter."""
+    """[data]: where the tables and images are, and which columns matter.
 
-    train: str
-    images: str
+    With a ``train`` table, ``images`` (one pattern, or several of which the first that has the
+    file counts) is where an id's image lies. Without one the images that it finds are the training
+    rows, and the names in braces are their columns: ``"train/{label}/{id}.png"``. An image's id is
+    then its path below the folder that the patterns share.
+    """
+
+    train: str | None = None
+    images: Patterns
     test: str | None = None
+    test_images: Patterns = ()
     sample_submission: str | None = None
     id: str = "id"
     label: str | None = None
     labels: Strings = ()
+    separator: str = Field(default=" ", min_length=1)
     group: str | None = None
     invariances: Annotated[tuple[Invariance, ...], Strict(False)] = ("hflip",)
     """What never changes a label: training pictures are turned so, and test-time views made."""
@@ -56,11 +120,54 @@ class DataSection(Section):
     def _consistent(self) -> "DataSection":
         if self.label and self.labels:
             raise ValueError("give either 'label' or 'labels', not both")
-        if "{id}" not in self.images:
-            raise ValueError("'images' needs the placeholder {id}, such as 'data/images/{id}.png'")
-        if ".." in PurePosixPath(self.images.replace("\\", "/")).parts:
-            raise ValueError("'images' must not climb out of its folder with '..'")
+        if not self.images:
+            raise ValueError("'images' is empty; give a pattern such as 'data/images/{id}.png'")
+        for key, patterns in (("images", self.images), ("test_images", self.test_images)):
+            for pattern in patterns:
+                _check_pattern(key, pattern)
+        by_id = (*self.images, *self.test_images) if self.train else self.test_images
+        if any(placeholders(pattern) != ["id"] for pattern in by_id):
+            raise ValueError(
+                "'images' and 'test_images' hold {id} once and no other name in braces; "
+                "only without 'train' may 'images' read more out of a path"
+            )
+        if not self.train:
+            needed = {self.label or "label", *([self.group] if self.group else [])}
+            if self.labels:
+                raise ValueError("'labels' are columns of a table; name it as 'train'")
+            for pattern in self.images:
+                if absent := sorted(needed - set(placeholders(pattern))):
+                    raise ValueError(
+                        f"there is no 'train' table and 'images' has no {{{absent[0]}}}; name the "
+                        "table, or say where the paths hold the label: 'train/{label}/{id}.png'"
+                    )
         return self
+
+    @property
+    def label_name(self) -> str:
+        """The label column where the paths are the table, or a submission has one column."""
+        return self.label or "label"
+
+    @property
+    def patterns_for_test(self) -> tuple[str, ...]:
+        """Where the images to predict lie: ``test_images``, else ``images``."""
+        return self.test_images or self.images
+
+
+def _check_pattern(key: str, pattern: str) -> None:
+    """A ValueError unless the pattern is well formed and stays in its folder."""
+    names = placeholders(pattern)
+    if not names or "{" in (rest := re.sub(r"\{[^{}]*\}", "", pattern)) or "}" in rest:
+        raise ValueError(
+            f"{key!r} needs the placeholder {{id}}, such as 'data/images/{{id}}.png'; "
+            f"it is {pattern!r}"
+        )
+    if odd := [name for name in names if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)]:
+        raise ValueError(f"{key!r} holds {{{odd[0]}}}; a name has letters, digits and _")
+    if len(set(names)) != len(names):
+        raise ValueError(f"{key!r} holds a name in braces twice; each may stand once")
+    if ".." in PurePosixPath(pattern.replace("\\", "/")).parts:
+        raise ValueError(f"{key!r} must not climb out of its folder with '..'")
 
 
 class FoldsSection(Section):
@@ -114,6 +221,7 @@ class Competition(Section):
     stack: StackSection = StackSection()
     budget: BudgetSection = BudgetSection()
     tune: TuneSection = TuneSection()
+    _folder: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Competition":
@@ -136,11 +244,21 @@ class Competition(Section):
                     'fold models saw; set [folds] holdout, or predict = "average"'
                 )
         many_labels = bool(self.data.labels)
-        if self.competition.task == "multilabel" and not many_labels:
-            raise ValueError("task 'multilabel' needs 'labels', the list of label columns")
+        if self.competition.task == "multilabel" and not (many_labels or self.data.label):
+            raise ValueError(
+                "task 'multilabel' needs 'labels', the list of label columns, or 'label', the "
+                "column of labels joined by 'separator'; add one of them to [data]"
+            )
         if self.competition.task == "regression" and many_labels:
             raise ValueError("task 'regression' needs one 'label' column, not 'labels'")
         return self
+
+    def with_models(self, models: tuple[ModelSection, ...]) -> "Competition":
+        """The same competition with other models."""
+        sections = {name: getattr(self, name) for name in type(self).model_fields}
+        other = Competition(**{**sections, "model": models})
+        other._folder = self._folder
+        return other
 
     @cached_property
     def runs(self) -> tuple[ModelSection, ...]:
@@ -151,7 +269,16 @@ class Competition(Section):
     @cached_property
     def metric(self) -> Metric:
         """The metric that decides the competition."""
-        return METRICS[self.competition.metric]
+        asked = self.competition
+        if not asked.own_metric:
+            return get_metric(asked.metric)
+        return custom_metric(
+            asked.metric,
+            self._folder,
+            greater_is_better=bool(asked.greater_is_better),
+            needs=asked.needs or ("values" if asked.task == "regression" else "probabilities"),
+            task=asked.task,
+        )
 
     @property
     def task(self) -> Task:
@@ -176,9 +303,16 @@ def load_competition(path: Path) -> Competition:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, f"is not valid TOML: {error}", "mend that line") from error
     try:
-        return Competition.model_validate(values)
+        competition = Competition.model_validate(values)
     except ValidationError as error:
         raise _first_error(error, path, text) from None
+    competition._folder = path.parent  # where a metric of the user's own is looked for
+    try:
+        _ = competition.metric
+    except ConfigError as error:
+        line = line_of(text, ("competition", "metric"))
+        raise ConfigError(f"{path}:{line}", f"{error.where}: {error.found}", error.fix) from None
+    return competition
 
 
 def _first_error(error: ValidationError, path: Path, text: str) -> ConfigError:

@@ -5,7 +5,10 @@
         ├── ConfigError     competition.toml says something that cannot be meant
         ├── DataError       tables, labels, images or submissions that do not fit
         ├── WorkspaceError  what another stage should have written is missing, stale or damaged
-        └── ResourceError   the machine has not enough: memory, disk, numbers that stay finite
+        ├── ResourceError   the machine has not enough: memory, disk, numbers that stay finite
+        └── KaggleError     Kaggle refused, failed or could not be reached
+            ├── Busy        it did nothing yet: asking again is safe
+            └── Unanswered  nobody knows whether it did what it was asked
 
 Everything else that escapes is a bug: exit code 1, with its traceback kept in a file.
 """
@@ -45,6 +48,23 @@ class WorkspaceError(UserError):
 
 class ResourceError(UserError):
     """The machine has not enough for it: memory, disk, the range of its numbers."""
+
+
+class KaggleError(UserError):
+    """Kaggle refused, failed or could not be reached."""
+
+
+class Busy(KaggleError):
+    """Kaggle has not begun to do what it was asked: asking again is safe."""
+
+    def __init__(self, where: object, found: str, fix: str, pause: float = 0.0) -> None:
+        super().__init__(where, found, fix)
+        self.pause = pause
+        """Seconds that it asked to wait."""
+
+
+class Unanswered(KaggleError):
+    """Nobody knows whether Kaggle did what it was asked: look before asking again."""
 
 
 def nearest(word: str, known: Iterable[str], *, count: int = 1) -> str:

@@ -11,12 +11,17 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is synced and takes the name.
 
-    On an error the temporary file is removed and what stood under ``path`` before stays.
+    It gets the permissions of any new file, whatever the writer gives it (safetensors: the
+    owner's alone, which colleagues on shared storage could not read). On an error the temporary
+    file is removed and what stood under ``path`` before stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary.touch()
+        usual = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(usual)
         _sync(temporary)
         os.replace(temporary, path)
     finally:

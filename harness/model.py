@@ -153,6 +153,15 @@ class ModelSection(Section):
         return () if self.augment == "none" else (*invariances, *PRESETS[self.augment])
 
 
+_PROBING = {
+    *("name", "backbone", "weights", "mode", "image_size"),
+    *("channels", "seed", "precision", "strengths"),
+}
+
+
 def training_settings(model: ModelSection) -> dict[str, Any]:
-    """What decides a model's training, as plain values: how it predicts afterwards is left out."""
-    return model.model_dump(mode="json", exclude={"predict", "fold_models", "seeds"})
+    """What decides a model's training, as plain values: how it predicts afterwards is left out,
+    and for a probe all that only fine-tuning knows."""
+    if model.mode == "probe":
+        return model.model_dump(mode="json", include=_PROBING)
+    return model.model_dump(mode="json", exclude={"predict", "fold_models", "seeds", "strengths"})

@@ -6,12 +6,16 @@ import sys
 import pytest
 
 PURE = [
+    "harness.board.medals",
+    "harness.board.relation",
     "harness.competition",
     "harness.data.metadata",
+    "harness.decision",
     "harness.estimate",
     "harness.fold.assign",
     "harness.metrics",
     "harness.stack.blend",
+    "harness.stack.decide",
     "harness.stack.diversity",
     "harness.stack.fold_models",
     "harness.stack.honest",
@@ -20,6 +24,7 @@ PURE = [
     "harness.stack.frontier",
     "harness.stack.efficiency",
     "harness.predict.plan",
+    "harness.submit.forms",
     "harness.submit.plan",
     "harness.train.soup",
     "harness.stack.addition",

@@ -1,6 +1,8 @@
 """A small competition of real files: pictures that can be learnt, tables, a competition.toml."""
 
 import csv
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +57,17 @@ def picture(label: str, seed: int) -> Image.Image:
     third = CLASSES.index(label) * 12
     pixels[:, third : third + 12] += 120
     return Image.fromarray(pixels.astype(np.uint8))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """The beginning of a PNG file that claims to be so large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(9)))
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -6,7 +6,6 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from harness.metrics import get_metric
 from harness.predict.cost import CostSheet
 from harness.predict.plan import Plan
 
@@ -41,7 +40,7 @@ def cost_table(sheet: CostSheet) -> Table:
 def plan_table(plans: Sequence[Plan]) -> Table:
     """What more seconds buy: of the plans that no cheaper one equals, some, cheapest first."""
     better: list[Plan] = []
-    sign = 1 if get_metric(plans[0].metric).greater_is_better else -1
+    sign = 1 if plans[0].greater_is_better else -1
     for plan in plans:
         if not better or sign * plan.score > sign * better[-1].score:
             better.append(plan)

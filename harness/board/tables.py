@@ -7,12 +7,15 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from harness.board.ledger import Entry
+from harness.board.season import Row
 from harness.estimate import Estimate
 from harness.workspace.ensemble import Ensemble, Score
+from harness.workspace.ledger import Entry
 
 WIDE = 80
 """Characters of width from which tables are shown in full."""
+VERY_WIDE = 100
+"""The same for the table with the most columns."""
 
 
 def member_table(ensemble: Ensemble) -> Table:
@@ -88,10 +91,12 @@ def difference_table(ensemble: Ensemble, width: int) -> Table:
 
 
 def ensemble_notes(ensemble: Ensemble) -> tuple[str, ...]:
-    """What the table leaves to be said: ties, the members' diversity, the worth of fold models."""
+    """What the table leaves to be said: ties, the decision, the members' diversity, the worth of
+    fold models."""
     others = ensemble.chosen.indistinguishable_from
     tied = (f"{ensemble.method} is not distinguishable from {_listed(others)}.",) if others else ()
-    return (*tied, *ensemble.diversity, *ensemble.fold_models)
+    decided = ensemble.decision.sentence(ensemble.targets)
+    return (*tied, *((decided,) if decided else ()), *ensemble.diversity, *ensemble.fold_models)
 
 
 def ledger_table(entries: Sequence[Entry], width: int) -> Table:
@@ -118,8 +123,55 @@ def ledger_table(entries: Sequence[Entry], width: int) -> Table:
     return table
 
 
+def season_table(rows: Sequence[Row], width: int) -> Table:
+    """Every submission with what Kaggle made of it, the oldest first.
+
+    ``width`` is in characters: narrow tables do without intervals, private scores and seconds.
+    """
+    wide = width >= VERY_WIDE
+    table = _table("submissions at Kaggle")
+    table.add_column("submission", overflow="fold")
+    table.add_column("nested", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("95 % interval", no_wrap=True)
+    table.add_column("public", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("private", justify="right", no_wrap=True)
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    if wide:
+        table.add_column("s of budget", justify="right", no_wrap=True)
+    for row in rows:
+        interval = ""
+        if row.low is not None and row.high is not None:
+            interval = _range(row.low, row.high)
+        cells = [escape(row.name), _figure(row.nested), *[interval][:wide]]
+        cells += [_figure(row.public_score), *[_figure(row.private_score)][:wide]]
+        cells += [str(row.rank or ""), row.medal or _state(row)]
+        table.add_row(*cells, *[_seconds(row)][:wide])
+    return table
+
+
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _state(row: Row) -> str:
+    """What there is to say of a submission without a medal."""
+    if row.status is None:
+        return "not sent"
+    return "" if row.status == "complete" else row.status
+
+
+def _seconds(row: Row) -> str:
+    if row.seconds is None:
+        return ""
+    limit = "" if row.budget_seconds is None else f" of {row.budget_seconds:g}"
+    return f"{row.seconds:.1f}{limit}"
 
 
 def _range(low: float, high: float) -> str:

@@ -97,5 +97,5 @@ def _seconds_to_write(workspace: Workspace, ensemble: Ensemble, rows: TestRows) 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "submission.csv"
         begun = time.perf_counter()
-        write_text(path, submission_text(workspace, path, rows, ensemble.targets, predictions))
+        write_text(path, submission_text(workspace, path, rows, ensemble, predictions))
         return time.perf_counter() - begun

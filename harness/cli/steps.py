@@ -12,9 +12,9 @@ from harness.clock import started
 from harness.display import Display
 
 if TYPE_CHECKING:
-    from harness.board.ledger import Entry
     from harness.workspace import Workspace
     from harness.workspace.ensemble import Ensemble
+    from harness.workspace.ledger import Entry
 
 
 def open_workspace(root: Path) -> tuple["Workspace", Display]:
@@ -29,6 +29,20 @@ def command(verb: str, root: Path) -> str:
     return f"python -m harness {verb}" + ("" if root == Path() else f" -C {root}")
 
 
+def init(folder: Path, source: Path | None, display: Display) -> None:
+    """A new competition.toml: a template, or filled in from what lies in ``source``."""
+    from harness.workspace.template import write_template
+
+    if source is None:
+        display.say(f"wrote {write_template(folder)}: say there where your images and labels are")
+        return
+    from harness.init.write import init_from
+
+    path, questions = init_from(folder, source)
+    asked = "1 question" if questions == 1 else f"{questions} questions"
+    display.say(f"wrote {path}: {asked} for you in it; look at the metric in any case")
+
+
 def data(workspace: "Workspace", display: Display) -> None:
     """Lay the example out if there is one, then say what the data look like."""
     from harness.data.examples import PREPARE
@@ -39,6 +53,34 @@ def data(workspace: "Workspace", display: Display) -> None:
         display.say(f"data: the example {example!r} is laid out in {workspace.root / 'data'}")
     for line in summarise(workspace.competition, workspace.root):
         display.say(line)
+
+
+def doctor(workspace: "Workspace", display: Display, *, online: bool) -> bool:
+    """Say what was found; whether nothing has to be mended. ``online`` tries the credentials."""
+    from harness.doctor.examine import examine
+    from harness.doctor.findings import credential_finding
+    from harness.kaggle.credentials import check_credentials
+    from harness.kaggle.seam import ask_name
+
+    marks = {"ok": "ok  ", "note": "look", "mend": "MEND"}
+    found = examine(workspace, display)
+    known = check_credentials(ask_name if online else None)
+    wanted = workspace.competition.competition.kaggle is not None
+    found.append(credential_finding(known.state, known.text, known.warning, wanted=wanted))
+    for finding in found:
+        display.say(f"{marks[finding.verdict]}  {finding.topic:8}  {finding.text}")
+    faults = sum(finding.verdict == "mend" for finding in found)
+    if faults:
+        display.say(f"doctor: {faults} of {len(found)} findings must be mended")
+    return not faults
+
+
+def next_verb(workspace: "Workspace") -> str:
+    """The verb that goes on from where the workspace is."""
+    from harness.doctor.examine import progress_of
+    from harness.doctor.findings import next_verb as after
+
+    return after(progress_of(workspace))
 
 
 def fold(
@@ -112,10 +154,10 @@ def submit(
     workspace: "Workspace", display: Display, name: str | None, span: str | None, since: float
 ) -> tuple[Path, bool]:
     """(the submission, whether it is less than was meant); seconds count from ``since``."""
-    from harness.board.ledger import Ledger
     from harness.durations import parse_duration
     from harness.files import file_digest
     from harness.workspace.ensemble import read_ensemble, require_same_folds
+    from harness.workspace.ledger import Ledger
 
     ensemble = read_ensemble(workspace.models / "ensemble")
     require_same_folds(workspace.folds, ensemble)
@@ -163,10 +205,10 @@ def grade(
     other_metric: str | None = None,
 ) -> None:
     """Score a submission, and hold the score against what was expected."""
-    from harness.board.ledger import Ledger
     from harness.data.table import read_sample
     from harness.metrics import get_metric
-    from harness.submit.table import grade as grade_submission
+    from harness.submit.grade import grade as grade_submission
+    from harness.workspace.ledger import Ledger
 
     competition = workspace.competition
     sample = read_sample(competition, workspace.root)
@@ -209,21 +251,9 @@ def show_ensemble(ensemble: "Ensemble", display: Display, entry: "Entry | None" 
 
 def ledger_entry(workspace: "Workspace", submission: str) -> "Entry | None":
     """What the ledger knows of the submission of that name."""
-    from harness.board.ledger import Ledger
+    from harness.workspace.ledger import Ledger
 
     return next((e for e in Ledger(workspace.board).entries() if e.name == submission), None)
-
-
-def board(workspace: "Workspace", display: Display) -> None:
-    """The ledger."""
-    from harness.board.ledger import Ledger
-    from harness.board.tables import ledger_table
-
-    entries = Ledger(workspace.board).entries()
-    if entries:
-        display.show(ledger_table(entries, display.console.width))
-    else:
-        display.say("board: no submission yet")
 
 
 def rehearse(

@@ -121,4 +121,5 @@ def _arguments(workspace: "Workspace", wish: "Wish") -> list[str]:
 def _relay(process: "subprocess.Popen[str]", display: Display) -> None:
     assert process.stdout
     for line in process.stdout:
-        display.say(line.rstrip("\n"))
+        if not line.startswith("next:"):  # which is for the user of this process to hear once
+            display.say(line.rstrip("\n"))

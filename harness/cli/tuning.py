@@ -199,7 +199,6 @@ def _training(
     """Train a model that need not be in competition.toml, without a word."""
     from rich.console import Console
 
-    from harness.competition import Competition
     from harness.train.jobs import Wish, train
 
     quiet = Display(Console(quiet=True, force_terminal=False))
@@ -211,8 +210,7 @@ def _training(
             for other in before.model
             if model.name not in {run.name for run in other.trainings()}
         )
-        sections = {name: getattr(before, name) for name in Competition.model_fields}
-        competition = Competition(**{**sections, "model": (*others, model)})
+        competition = before.with_models((*others, model))
         wish = Wish(only=[model.name], folds=folds, seconds=seconds)
         return train(replace(workspace, competition=competition), quiet, wish)
 

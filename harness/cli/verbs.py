@@ -10,9 +10,12 @@ from typing import Annotated
 import typer
 
 import harness
+from harness.cli import kaggle as kaggle_steps
+from harness.cli import kernel as kernel_steps
 from harness.cli import steps
 from harness.clock import started
 from harness.display import Display
+from harness.errors import ConfigError
 
 app = typer.Typer(
     name="harness",
@@ -44,29 +47,63 @@ def _version(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="PATH", help="Look at this unpacked competition, and fill it in."
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Make a workspace: a folder with a commented competition.toml to fill in.
+    """Make a workspace: a folder with a commented competition.toml.
 
-    Example: `python -m harness init cassava`
+    With `--from` each value has its reason, and what could not be decided is a question.
+
+    Example: `python -m harness init cassava --from ~/Downloads/cassava-leaf-disease`
     """
-    from harness.workspace.template import write_template
-
-    path = write_template(folder)
     display = Display()
-    display.say(f"wrote {path}: say there where your images and labels are")
-    display.say(f"next: python -m harness data -C {folder}")
+    steps.init(folder, source, display)
+    display.say(f"next: {steps.command('doctor' if source else 'data', folder)}")
 
 
 @app.command()
-def data(root: Root = HERE, verbose: Verbose = False) -> None:
+def data(
+    root: Root = HERE,
+    kaggle: Annotated[
+        bool, typer.Option("--kaggle", help="First download the competition's files into data/.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
     """Prepare the example's data, or check your own: tables, labels, images.
 
     Example: `python -m harness data -C cassava`
     """
     workspace, display = steps.open_workspace(root)
+    if kaggle:
+        kaggle_steps.fetch(workspace, display)
     steps.data(workspace, display)
     display.say(f"next: {steps.command('fold', root)}")
+
+
+@app.command()
+def doctor(
+    root: Root = HERE,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask Kaggle whether it takes the credentials.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check the workspace and the machine: tables, every image, disk, devices, weights, Kaggle.
+
+    Exit code 2 if something must be mended.
+
+    Example: `python -m harness doctor -C cassava`
+    """
+    workspace, display = steps.open_workspace(root)
+    if not steps.doctor(workspace, display, online=online):
+        display.say(f"next: mend what is marked, then {steps.command('doctor', root)}")
+        raise typer.Exit(2)
+    display.say(f"next: {steps.command(steps.next_verb(workspace), root)}")
 
 
 @app.command()
@@ -254,6 +291,16 @@ def submit(
             "[default: budget.seconds in competition.toml, else no limit]",
         ),
     ] = None,
+    kaggle: Annotated[
+        bool, typer.Option("--kaggle", help="Then submit it to Kaggle: once, however often asked.")
+    ] = False,
+    kernel: Annotated[
+        bool,
+        typer.Option("--kernel", help="Submit to Kaggle the kernel that was pushed last instead."),
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until Kaggle has scored the submission.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Predict the test images with the ensemble and write the submission.
@@ -263,8 +310,17 @@ def submit(
     Example: `python -m harness submit --budget 60s`
     """
     workspace, display = steps.open_workspace(root)
+    if wait and not (kaggle or kernel):
+        raise ConfigError("--wait", "there is nothing to wait for", "say --kaggle or --kernel, too")
+    if kernel:
+        kernel_steps.submit(workspace, display, wait=wait)
+        return
     path, degraded = steps.submit(workspace, display, name, budget, started())
-    display.say(f"next: {steps.command(f'grade {path}', root)}, or submit it")
+    if kaggle:
+        kaggle_steps.submit_file(workspace, display, path, wait=wait)
+        display.say(f"next: {steps.command('board sync', root)}")
+    else:
+        display.say(f"next: {steps.command(f'grade {path}', root)}, or submit it with --kaggle")
     if degraded:
         raise typer.Exit(3)
 
@@ -337,16 +393,6 @@ def grade(
     steps.grade(
         workspace, display, submission, solution or workspace.root / "data/solution.csv", metric
     )
-
-
-@app.command()
-def board(root: Root = HERE, verbose: Verbose = False) -> None:
-    """Show the ledger: every submission, what was believed of it and what it scored.
-
-    Example: `python -m harness board`
-    """
-    workspace, display = steps.open_workspace(root)
-    steps.board(workspace, display)
 
 
 @app.command()

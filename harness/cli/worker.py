@@ -13,8 +13,8 @@ from harness.predict.cost import read_costs
 from harness.predict.machine import fingerprint, probe
 from harness.predict.plan import plan_from_json
 from harness.stack.blend import blend_from_json
+from harness.stack.chosen import choose, combiner
 from harness.stack.efficiency import most_efficient
-from harness.stack.select import choose, combiner
 from harness.submit.budgeted import costs_file, predict_within, read_plans
 from harness.submit.guard import die_with_parent
 from harness.submit.rows import read_test_rows

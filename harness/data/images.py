@@ -1,9 +1,12 @@
 """From ids to pixels: paths that are checked, decoding that is safe, a cache of decoded images."""
 
-import json
+import io
 import os
+import posixpath
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,72 +14,167 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from harness.competition import Competition
+from harness.data.cache import cached_array
+from harness.data.locate import locate
 from harness.errors import DataError
-from harness.files import digest, file_digest, replacing, write_text
+from harness.files import digest, file_digest
+from harness.patterns import common_home, fill, home
 
 Pixels = NDArray[np.uint8]
-CACHE_VERSION = "1"
+CACHE_VERSION = "2"
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
+"""Nothing else is opened, whatever a file is called: some of Pillow's readers run programs."""
+REDUCED = 2
+"""A large JPEG is decoded smaller, but to no less than so many times the size asked for."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUARTER_TURNS = [_TURNS[orientation] for orientation in (5, 6, 7, 8)]
+
+# Pillow only warns of what is less than twice its limit; here all of it is an error of the file.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)  # its picture is sound
 
 
 def find_images(
-    competition: Competition, root: Path, ids: Iterable[str], *, tolerate_missing: bool = False
+    competition: Competition,
+    root: Path,
+    ids: Iterable[str],
+    *,
+    test: bool = False,
+    tolerate_missing: bool = False,
 ) -> list[Path]:
     """The image file of each id; a DataError names the first id that has none.
 
-    With ``tolerate_missing`` only all of them missing is an error.
-
-    An id is data, not a path: one that would leave the images' folder is refused, whether by
-    ``..``, by being absolute or through a symbolic link.
+    ``test`` looks where the images to predict lie. With ``tolerate_missing`` only all of them
+    missing is an error; a missing one has the path where it was expected first.
     """
-    pattern = competition.data.images
-    # the folder that no id may leave: what the pattern says before its placeholder
-    home = root / pattern[: pattern.index("{id}")].rpartition("/")[0]
-    real_home = os.path.realpath(home)
-    paths: list[Path] = []
-    missing: list[str] = []
-    for id_ in ids:
-        path = root / pattern.replace("{id}", id_)
-        real = os.path.realpath(path) if "\0" not in id_ else ""
-        if not real.startswith(real_home + os.sep):
-            raise DataError(
-                home, f"id {id_!r} leads out of the images' folder", "ids must stay inside it"
-            )
-        if not os.path.isfile(real):
-            missing.append(id_)
-        paths.append(path)
-    if missing and not (tolerate_missing and len(missing) < len(paths)):
+    ids = list(ids)
+    found = image_paths(competition, root, ids, test=test)
+    expected = _patterns(competition, test=test)[0]
+    missing = [id_ for id_, path in zip(ids, found, strict=True) if path is None]
+    if missing and not (tolerate_missing and len(missing) < len(ids)):
+        key = "test_images" if test and competition.data.test_images else "images"
         raise DataError(
-            home,
-            f"{len(missing)} of {len(paths)} ids have no image, the first is "
-            f"{pattern.replace('{id}', missing[0])!r}",
-            "add the images, or mend 'images' in competition.toml",
+            root / home(expected),
+            f"{len(missing)} of {len(ids)} ids have no image, the first is "
+            f"{fill(expected, missing[0])!r}",
+            f"add the images, or mend {key!r} in competition.toml",
         )
-    return paths
+    return [path or root / fill(expected, id_) for id_, path in zip(ids, found, strict=True)]
+
+
+def image_paths(
+    competition: Competition, root: Path, ids: Iterable[str], *, test: bool = False
+) -> list[Path | None]:
+    """The image file of each id, None where there is none; a DataError if one leads out."""
+    return locate(_patterns(competition, test=test), root, ids)
+
+
+def _patterns(competition: Competition, *, test: bool) -> tuple[str, ...]:
+    """Where images lie, by id; without a training table its ids are paths."""
+    data = competition.data
+    if test:
+        return data.patterns_for_test
+    return data.images if data.train else (posixpath.join(common_home(data.images), "{id}"),)
 
 
 def decode(path: Path, sizes: Sequence[int]) -> list[Pixels]:
     """One image file, read once, as RGB squares (size, size, 3) of each of the sizes.
 
-    The whole picture is kept and squeezed to the square; EXIF rotation is applied. A DataError
-    names a file that is damaged, is no image or is too large to be decoded safely.
+    The whole picture is kept and squeezed to the square; EXIF rotation is applied. A large JPEG is
+    decoded at a half, a quarter or an eighth (libjpeg's scaling), which depends on its own size and
+    the one asked for alone. A DataError names a file that is damaged, is no image or is too large
+    to be decoded safely.
     """
-    try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > (Image.MAX_IMAGE_PIXELS or 0):
-                raise Image.DecompressionBombError(f"{opened.width} × {opened.height} pixels")
-            image = ImageOps.exif_transpose(opened)
-            if image.mode != "L":
-                image = _rgb(image)
+    with _undamaged(path):
+        data = path.read_bytes()
+        opened = _open(data)
+        decoded: dict[int, Image.Image] = {}
+        for scale in dict.fromkeys(scales := [_jpeg_scale(opened, size) for size in sizes]):
+            decoded[scale] = _load(_open(data) if decoded else opened, scale)
         # grey pictures are resized before they get three channels: the same in less time
-        return [np.asarray(_rgb(_square(image, size))) for size in sizes]
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).replace(repr(str(path)), "").strip()
+        return [
+            np.asarray(_rgb(_square(decoded[scale], size)))
+            for scale, size in zip(scales, sizes, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an image file is: Pillow's ``mode``, width and height as they are shown."""
+
+    mode: str
+    width: int
+    height: int
+
+
+def inspect(path: Path) -> ImageFacts:
+    """Decode all of a file (large JPEGs at an eighth) and say what it is; a DataError as above."""
+    with _undamaged(path), _open(path.read_bytes()) as opened:
+        mode, (width, height) = opened.mode, opened.size
+        on_its_side = _turn(opened) in _QUARTER_TURNS
+        opened.draft(None, (1, 1))
+        opened.load()
+    return ImageFacts(mode, *((height, width) if on_its_side else (width, height)))
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Whatever a decoder makes of a damaged file, as a DataError that names it."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).replace(repr(str(path)), "").split()) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            reason = "no image in a known format"
         raise DataError(
             path, f"cannot be decoded ({reason})", "replace the file or remove its row"
         ) from error
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise ValueError("the file is empty")
+    opened = Image.open(io.BytesIO(data), formats=FORMATS)
+    # checked here, too: a warning's filter belongs to the process, not to us
+    if opened.width * opened.height > (Image.MAX_IMAGE_PIXELS or 0):
+        raise Image.DecompressionBombError(f"{opened.width} × {opened.height} pixels")
+    return opened
+
+
+def _jpeg_scale(opened: Image.Image, size: int) -> int:
+    """1, 2, 4 or 8: how many times smaller a JPEG may be decoded for that size."""
+    if opened.format not in ("JPEG", "MPO"):
+        return 1
+    spare = min(opened.size) // (REDUCED * size)
+    return next((scale for scale in (8, 4, 2) if spare >= scale), 1)
+
+
+def _load(opened: Image.Image, scale: int) -> Image.Image:
+    if scale > 1:
+        opened.draft(None, (opened.width // scale, opened.height // scale))
+    turn = _turn(opened)
+    image = opened if turn is None else opened.transpose(turn)
+    return image if image.mode == "L" else _rgb(image)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """How EXIF says that the picture is to be turned; damaged EXIF says nothing."""
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return None
 
 
 @dataclass(frozen=True)
@@ -85,6 +183,11 @@ class ImageCache:
 
     pixels: Pixels
     content: str  # digest of the image files' bytes, in that order
+
+
+def cache_bytes(rows: int, size: int) -> int:
+    """The disk space that so many cached images of a size take."""
+    return rows * size * size * 3
 
 
 def cached_images(
@@ -96,45 +199,44 @@ def cached_images(
     """All images at one size, decoded at most once per workspace.
 
     The cache's name is the digest of the files' paths, lengths and times; what it holds is
-    identified by the digest of their bytes. ``progress`` is told how many are done.
+    identified by the digest of their bytes. ``progress`` is told how many are done. A DataError if
+    the disk lacks the :func:`cache_bytes` that it takes.
     """
+
+    def rows() -> Iterator[tuple[Pixels, str]]:
+        for row, ((pixels,), content) in enumerate(map_images(_decode_and_digest, paths, (size,))):
+            yield pixels, content
+            progress(row + 1)
+
+    pixels, content = cached_array(
+        folder / cache_key(paths, size), (len(paths), size, size, 3), rows
+    )
+    return ImageCache(pixels, content)
+
+
+def cache_key(paths: Sequence[Path], size: int) -> str:
+    """The name of these images' cache at a size; an OSError if one is missing."""
     stats = [(os.fspath(path), path.stat()) for path in paths]
-    key = digest(
+    return digest(
         CACHE_VERSION, str(size), *(f"{name}|{s.st_size}|{s.st_mtime_ns}" for name, s in stats)
     )
-    array_file, note_file = folder / f"{key}.npy", folder / f"{key}.json"
-    if not note_file.exists():  # the note is written last: it says that the array is whole
-        with replacing(array_file) as temporary:
-            array = np.lib.format.open_memmap(
-                temporary, mode="w+", dtype=np.uint8, shape=(len(paths), size, size, 3)
-            )
-            digests = []
-            for row, ((pixels,), content) in enumerate(_map(_decode_and_digest, paths, (size,))):
-                array[row] = pixels
-                digests.append(content)
-                progress(row + 1)
-            array.flush()
-            del array
-        write_text(note_file, json.dumps({"content": digest(*digests)}))
-    content = json.loads(note_file.read_text(encoding="utf-8"))["content"]
-    return ImageCache(np.load(array_file, mmap_mode="r"), content)
 
 
 def _decode_and_digest(path: Path, sizes: Sequence[int]) -> tuple[list[Pixels], str]:
     return decode(path, sizes), file_digest(path)
 
 
-def _map(
-    work: Callable[..., Any], paths: Sequence[Path], sizes: Sequence[int], ahead: int = 256
+def map_images(
+    work: Callable[..., Any], paths: Iterable[Path], *arguments: Any, ahead: int = 256
 ) -> Iterator[Any]:
-    """``work`` over the paths in threads (Pillow lets go of the interpreter lock), in order."""
+    """``work(path, *arguments)`` on all cores in threads (Pillow lets go of the lock), in order."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = iter(paths)
-        pending = [pool.submit(work, path, sizes) for path in islice(waiting, ahead)]
+        pending = [pool.submit(work, path, *arguments) for path in islice(waiting, ahead)]
         try:
             while pending:
                 result = pending.pop(0).result()
-                pending += [pool.submit(work, path, sizes) for path in islice(waiting, 1)]
+                pending += [pool.submit(work, path, *arguments) for path in islice(waiting, 1)]
                 yield result
         finally:
             for future in pending:
@@ -145,6 +247,8 @@ def _rgb(image: Image.Image) -> Image.Image:
     """Eight bits a channel; 16-bit grey keeps its high byte instead of being clipped at 255."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # as Pillow asks: the palette's entries may be transparent
     return image.convert("RGB")
 
 

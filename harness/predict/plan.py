@@ -89,6 +89,7 @@ class Plan:
 
     kind: Kind
     metric: str
+    greater_is_better: bool
     stages: tuple[Stage, ...]
     blends: tuple[Mapping[str, Any], ...]
     weights: tuple[float, ...]
@@ -183,6 +184,7 @@ def plan_from_json(record: Mapping[str, Any]) -> Plan:
         return Plan(
             kind=record["kind"],
             metric=str(record["metric"]),
+            greater_is_better=bool(record["greater_is_better"]),
             stages=tuple(Stage(**stage) for stage in record["stages"]),
             blends=tuple(dict(blend) for blend in record["blends"]),
             weights=tuple(float(w) for w in record["weights"]),

@@ -14,12 +14,10 @@ from harness.predict.plan import RULES, blend, urgency
 from harness.stack.blend import Blend
 from harness.stack.methods import METHODS
 from harness.stack.problem import Array, Problem, Rows
-from harness.stack.resample import row_values
+from harness.stack.resample import ROW_METRICS, row_values
 from harness.stack.rules import Average
 from harness.stack.subset import Blends
 
-ROW_METRICS = ("log_loss", "brier", "accuracy", "mae", "rmse")
-"""Metrics that are a mean over rows (or its root): a cascade's loss is a sum of its rows'."""
 SHARES = np.unique(np.round(np.geomspace(0.01, 1.0, 48), 3))
 """Shares of the images that are tried."""
 
@@ -172,7 +170,7 @@ def row_losses(problem: Problem, predictions: Array) -> Array:
     For a metric that is no mean over rows, that of the smooth loss in its place.
     """
     metric = problem.metric
-    if metric.name not in ROW_METRICS:
+    if metric.family not in ROW_METRICS:
         metric = get_metric("rmse" if problem.kind == "values" else "log_loss")
     values = row_values(metric, problem.truth, predictions)
     return -values if metric.greater_is_better else values

@@ -5,7 +5,6 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 
 from harness.errors import ConfigError
-from harness.metrics import get_metric
 from harness.predict.plan import Plan
 
 NAMES = ("score", "seconds", "base", "best")
@@ -43,7 +42,7 @@ def most_efficient(plans: Sequence[Plan], expression: str, best: float | None = 
     ``best`` is the best score that anybody reaches, by default that of the plans. ``base`` is the
     score of the plan of no stage, which the frontier begins with, else of the cheapest.
     """
-    greater = get_metric(plans[0].metric).greater_is_better
+    greater = plans[0].greater_is_better
     scores = [plan.score for plan in plans]
     base = min(plans, key=lambda plan: plan.seconds).score
     top = (max(scores) if greater else min(scores)) if best is None else best

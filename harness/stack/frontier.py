@@ -67,7 +67,7 @@ class Peers:
         rows = np.arange(len(self.problem.folds))
         self.objective: Objective = objective_for(self.problem, rows)
         self.alone = self.objective.losses(np.zeros(len(selection.options)), 1.0)
-        self.seconds = [selection.seconds_of((i,)) for i in range(len(selection.options))]
+        self.seconds = [selection.prices.of_all((i,)) for i in range(len(selection.options))]
         self.statics = [self._static(float(weight)) for weight in COST_WEIGHTS]
         self.rules: dict[str, Callable[[float], Choice]] = {
             "best_single": self.best_single,
@@ -85,7 +85,7 @@ class Peers:
         """The plain mean of the fastest members, as many as fit."""
         chosen: list[int] = []
         for i in sorted(self._one_each(self.seconds), key=self.seconds.__getitem__):
-            if self.selection.seconds_of((*chosen, i)) > budget:
+            if self.selection.prices.of_all((*chosen, i)) > budget:
                 break
             chosen.append(i)
         return self._choice(dict.fromkeys(chosen, 1 / max(1, len(chosen))))
@@ -96,7 +96,7 @@ class Peers:
 
         If nothing fits it takes what is within 1.2 times the fastest member: that may be late.
         """
-        base = self.selection.costs.base
+        base = self.selection.prices.costs.base
         members = self._one_each([float(loss) for loss in self.alone])
         kept = [i for i in members if self.seconds[i] <= budget]
         if not kept:
@@ -129,7 +129,8 @@ class Peers:
             losses = self.objective.losses(counts, 1.0) / spread
             used = [int(i) for i in np.flatnonzero(counts)]
             blamed = {
-                i: losses[i] + cost_weight * self.selection.seconds_of(sorted({*used, i})) / whole
+                i: losses[i]
+                + cost_weight * self.selection.prices.of_all(sorted({*used, i})) / whole
                 for i in members
             }
             counts[min(blamed, key=blamed.__getitem__)] += 1
@@ -153,7 +154,7 @@ class Peers:
         return Choice(
             chosen,
             tuple(weights.values()),
-            self.selection.seconds_of(chosen),
+            self.selection.prices.of_all(chosen),
             self.problem.metric.score(self.problem.truth, self._predictions(weights)),
         )
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.decision import Decision
 from harness.errors import ConfigError, nearest
 from harness.estimate import Estimate
 from harness.stack.blend import Blend
+from harness.stack.decide import decide_nested, fit_decisions, plain_decision, rule_for
 from harness.stack.methods import METHODS, Method, nested_predictions
 from harness.stack.problem import Array, Problem
 from harness.stack.resample import bootstrap_scores
@@ -29,7 +31,10 @@ class MethodScore:
     ``behind`` is the distance from the best nested score (0 or more) and ``behind_error`` the
     standard error of that paired difference. ``indistinguishable_from`` names the other methods
     whose difference's interval includes zero. ``blend`` is fitted on all rows; ``predictions``
-    (rows, targets) are the nested ones.
+    (rows, targets) are the nested ones, as decided.
+
+    A decision rule that was searched for makes a method of its own, such as "mean+thresholds".
+    ``decision`` is fitted on all rows, ``fold_decisions`` (one a fold, ascending) on the others.
     """
 
     method: str
@@ -42,6 +47,8 @@ class MethodScore:
     indistinguishable_from: tuple[str, ...]
     seconds: float
     blend: Blend
+    decision: Decision
+    fold_decisions: tuple[Decision, ...]
     predictions: Array = field(repr=False, compare=False)
 
 
@@ -51,25 +58,23 @@ def evaluate(
     *,
     seed: int,
     bootstrap: int = 1000,
+    at_least_one: bool = False,
     progress: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[MethodScore]:
     """Score the methods by nested cross-validation, simplest first.
 
     "best" and "mean" are always among them, methods that do not apply are left out. ``progress``
-    is told each method's name before its turn. ConfigError names an unknown method.
+    is told each method's name before its turn. ``at_least_one``: no row may go without a label.
+    ConfigError names an unknown method.
     """
-    chosen = _applicable(problem, methods)
-    fitted = []
-    for method in chosen:
+    fitted: list[_Fitted] = []
+    for method in _applicable(problem, methods):
         if progress is not None:
             progress(method.name)
-        started = clock()
-        rows = np.arange(len(problem.truth), dtype=np.intp)
-        predictions = nested_predictions(problem, method, rows, seed)
-        fitted.append((method.fit(problem, rows, seed), predictions, clock() - started))
-    names = [method.name for method in chosen]
-    nested = [predictions for _, predictions, _ in fitted]
+        fitted += _fit(problem, method, seed, at_least_one, clock)
+    names = [one.name for one in fitted]
+    nested = [one.predictions for one in fitted]
     whole, samples = bootstrap_scores(problem, nested, slice(None), bootstrap, seed)
     sign = 1 if problem.metric.greater_is_better else -1
     leader = int((sign * whole).argmax())
@@ -80,8 +85,8 @@ def evaluate(
         )
 
     scores = []
-    for i, (blend, predictions, seconds) in enumerate(fitted):
-        in_sample = blend.apply(problem.predictions, problem.metadata)
+    for i, one in enumerate(fitted):
+        in_sample = one.decision.apply(one.blend.apply(problem.predictions, problem.metadata))
         scores.append(
             MethodScore(
                 method=names[i],
@@ -96,9 +101,11 @@ def evaluate(
                     for j, name in enumerate(names)
                     if j != i and difference(i, j).includes_zero
                 ),
-                seconds=seconds,
-                blend=blend,
-                predictions=predictions,
+                seconds=one.seconds,
+                blend=one.blend,
+                decision=one.decision,
+                fold_decisions=one.fold_decisions,
+                predictions=one.predictions,
             )
         )
     return scores
@@ -112,7 +119,12 @@ def choose(scores: Sequence[MethodScore]) -> MethodScore:
     """
     within = [score for score in scores if score.behind <= score.behind_error]
     order = list(METHODS)
-    return min(within, key=lambda score: order.index(score.method))
+
+    def complexity(score: MethodScore) -> tuple[int, bool]:
+        method, _, rule = score.method.partition("+")
+        return order.index(method), bool(rule)
+
+    return min(within, key=complexity)
 
 
 def score_of_choice(
@@ -147,6 +159,39 @@ def score_of_choice(
         nested.value - optimism - math.hypot(nested.value - nested.low, error),
         nested.value - optimism + math.hypot(nested.high - nested.value, error),
     )
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    name: str
+    blend: Blend
+    decision: Decision
+    fold_decisions: tuple[Decision, ...]
+    predictions: Array
+    seconds: float
+
+
+def _fit(
+    problem: Problem,
+    method: Method,
+    seed: int,
+    at_least_one: bool,
+    clock: Callable[[], float],
+) -> list[_Fitted]:
+    """The method as it is, and with the decision rule that may serve the metric."""
+    started = clock()
+    rows = np.arange(len(problem.truth), dtype=np.intp)
+    predictions = nested_predictions(problem, method, rows, seed)
+    blend, seconds = method.fit(problem, rows, seed), clock() - started
+    plain = plain_decision(problem, at_least_one=at_least_one)
+    by_fold = (plain,) * len(problem.fold_numbers(slice(None)))
+    found = [_Fitted(method.name, blend, plain, by_fold, plain.apply(predictions), seconds)]
+    if rule := rule_for(problem):
+        whole, by_fold = fit_decisions(problem, predictions, rule, seed, at_least_one=at_least_one)
+        decided = decide_nested(problem, predictions, by_fold)
+        name = f"{method.name}+{rule}"
+        found.append(_Fitted(name, blend, whole, by_fold, decided, clock() - started))
+    return found
 
 
 def _applicable(problem: Problem, methods: Sequence[str]) -> list[Method]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 import harness
 from harness.competition import as_plain
 from harness.data.metadata import Column, choose_columns, encode
-from harness.data.table import read_metadata
+from harness.data.table import read_metadata, read_sample
 from harness.display import Display
 from harness.errors import WorkspaceError
 from harness.files import digest
@@ -30,10 +30,12 @@ def stack(workspace: Workspace, display: Display) -> tuple[Ensemble, bool]:
     members = read_members(workspace, training)
     names = competition.stack.metadata
     texts = read_metadata(competition, workspace.root, training.ids, names, test=False)
+    metric, in_one_column = competition.metric, _in_one_column(workspace)
     inputs = digest(
         harness.__version__,
         json.dumps(as_plain(competition.stack)),
-        competition.metric.name,
+        metric.name,
+        f"{metric.greater_is_better} {metric.needs} {metric.source} {in_one_column}",
         training.folds.digest,
         training.target_digest,
         json.dumps(texts.tolist()),
@@ -43,15 +45,19 @@ def stack(workspace: Workspace, display: Display) -> tuple[Ensemble, bool]:
         return stored, False
 
     rows = training.rows_in_folds
-    columns = choose_columns(names, texts[rows], workspace.root / competition.data.train)
-    problem = _problem(training, members, competition.metric, encode(columns, texts[rows]))
+    columns = choose_columns(names, texts[rows], workspace.root / (competition.data.train or ""))
+    problem = _problem(training, members, metric, encode(columns, texts[rows]))
     seed = competition.stack.seed
     judged = [judge(member, training, problem, seed) for member in members]
     methods = competition.stack.methods
     with display.progress("stacking", len(methods), unit="methods") as advance:
         done = iter(range(10**6))
         scores = evaluate(
-            problem, methods, seed=seed, progress=lambda method: advance(next(done), method)
+            problem,
+            methods,
+            seed=seed,
+            at_least_one=in_one_column,
+            progress=lambda method: advance(next(done), method),
         )
     ensemble = _ensemble(problem, training, members, judged, columns, scores, seed, inputs)
     write_ensemble(workspace.models / "ensemble", ensemble)
@@ -82,6 +88,12 @@ def _problem(
         groups=None if training.groups is None else _codes(training.groups[rows]),
         metadata=metadata,
     )
+
+
+def _in_one_column(workspace: Workspace) -> bool:
+    """Whether all labels of a row stand in one cell, which must not be empty."""
+    sample = read_sample(workspace.competition, workspace.root)
+    return sample is not None and len(sample.target_columns) == 1
 
 
 def _stored(workspace: Workspace, inputs: str) -> Ensemble | None:
@@ -140,6 +152,8 @@ def _ensemble(
         diversity=diversity(problem, seed=seed, families=families).sentences,
         fold_models=said if len(training.holdout_rows) else (NO_HOLDOUT,),
         blend=chosen.blend.to_json(),
+        decision=chosen.decision,
+        fold_decisions=chosen.fold_decisions,
         metadata=columns,
         prior=_prior(problem),
         folds=training.folds.digest,

@@ -8,7 +8,7 @@ import numpy as np
 from harness.metrics import Metric
 from harness.stack.blend import Blend, Committee, Layers
 from harness.stack.booster import fit_booster
-from harness.stack.calibration import fit_power, fit_shift
+from harness.stack.calibration import fit_power
 from harness.stack.inner import inner_splits
 from harness.stack.linear import fit_logistic, fit_ridge
 from harness.stack.objective import objective_for
@@ -32,7 +32,7 @@ class Method:
     name: str
     rule: Callable[[Problem, Rows, int], Rule]
     tasks: frozenset[str]
-    needs: frozenset[str] = frozenset({"probabilities", "ranks", "labels", "values"})
+    needs: frozenset[str] = frozenset({"probabilities", "ranks", "labels", "guesses", "values"})
 
     def applies(self, task: str, metric: Metric) -> bool:
         """Whether the method makes sense for the task and the metric."""
@@ -94,11 +94,6 @@ def _logistic(problem: Problem, rows: Rows, seed: int) -> Rule:
 def _temperature(problem: Problem, rows: Rows, seed: int) -> Rule:
     weights = _equal(len(problem.names))
     return Average(weights, power=fit_power(problem, rows, weights))
-
-
-def _thresholds(problem: Problem, rows: Rows, seed: int) -> Rule:
-    weights = surrogate_optimum(problem, rows)
-    return Average(_plain(weights), shift=_plain(fit_shift(problem, rows, weights, seed)))
 
 
 def _lightgbm(problem: Problem, rows: Rows, seed: int) -> Rule:
@@ -179,7 +174,6 @@ _SINGLE = (
     Method("temperature", _temperature, _PROBABILITIES, frozenset({"probabilities"})),
     Method("weighted", _weighted, _ALL),
     Method("greedy", _greedy, _ALL),
-    Method("thresholds", _thresholds, _PROBABILITIES, frozenset({"labels"})),
     Method("ridge", _ridge, _ALL),
     Method("logistic", _logistic, _PROBABILITIES),
     Method("lightgbm", _lightgbm, _ALL),

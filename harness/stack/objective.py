@@ -89,7 +89,9 @@ class LogObjective:
 
     def losses(self, weights: Array, amount: float) -> Array:
         members, cells = self.cells.shape
-        whole = weights.sum() + amount
+        possible, whole = _possible(weights, amount), weights.sum() + amount
+        if not possible.any():
+            return np.full(members, np.inf)
         mixture = (weights / whole).astype(np.float32) @ self.cells
         total = np.zeros(members)
         buffer = np.empty(PIECE, dtype=np.float32)
@@ -102,7 +104,7 @@ class LogObjective:
                 np.maximum(trial, FLOOR, out=trial)
                 np.log(trial, out=trial)
                 total[i] -= trial.sum(dtype=np.float64)
-        return np.where(_possible(weights, amount), total / cells, np.inf)
+        return np.where(possible, total / cells, np.inf)
 
 
 class SquareObjective:
@@ -115,9 +117,11 @@ class SquareObjective:
         return float(weights @ self.products @ weights) / float(weights.sum()) ** 2
 
     def losses(self, weights: Array, amount: float) -> Array:
+        possible = _possible(weights, amount)
+        if not possible.any():
+            return np.full(len(weights), np.inf)
         towards = self.products @ weights
         total = float(weights @ towards) + 2 * amount * towards + amount**2 * np.diag(self.products)
-        possible = _possible(weights, amount)
         return np.where(possible, total / (weights.sum() + amount) ** 2, np.inf)
 
 
@@ -282,7 +286,7 @@ def true_probability(problem: Problem, rows: Rows) -> Array:
 
 
 def error_products(problem: Problem, rows: Rows) -> Array:
-    """(members, members): mean products of the members' errors."""
+    """(members, members): mean products of the members' errors, on the Brier score's scale."""
     truth = problem.truth[rows]
     if problem.kind == "classes":
         truth = truth[:, None] == np.arange(problem.predictions.shape[2])
@@ -295,4 +299,7 @@ def error_products(problem: Problem, rows: Rows) -> Array:
         error = problem.predictions[:, rows[piece]] - truth[piece].astype(np.float64)
         error = error.reshape(members, -1)
         products += error @ error.T
-    return np.asarray(products / len(rows))
+    # of two classes the second says all; of labels it is their mean (metrics.functions.row_brier)
+    targets = truth.shape[1]
+    alike = targets if problem.kind == "labels" or targets == 2 else 1
+    return np.asarray(products / (len(rows) * alike))

@@ -24,8 +24,9 @@ from harness.predict.machine import fingerprint, probe
 from harness.predict.measure import assess
 from harness.predict.plan import Plan
 from harness.predict.views import allowed_views
+from harness.stack.priced import Option
 from harness.stack.problem import Problem
-from harness.stack.select import Option, Selection
+from harness.stack.select import Selection
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.training import TrainingRows
@@ -114,6 +115,7 @@ def make_plans(
             options,
             sheet.costs(rows),
             rows,
+            fold_decisions=ensemble.fold_decisions,
         )
         plans += selection.plans()
         plans.append(_everything(ensemble, selection))

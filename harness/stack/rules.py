@@ -35,15 +35,11 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Average:
-    """A weighted mean of probabilities or of logits, then ``power`` · logits + ``shift``.
-
-    The power is 1 / temperature; the shift (targets,) moves what is decided for; empty means none.
-    """
+    """A weighted mean of probabilities or of logits, then ``power`` · logits: 1 / temperature."""
 
     weights: tuple[float, ...]
     scale: Literal["probability", "logit"] = "probability"
     power: float = 1.0
-    shift: tuple[float, ...] = ()
 
     @property
     def members_used(self) -> tuple[int, ...]:
@@ -56,16 +52,16 @@ class Average:
                 predictions[i] if self.scale == "probability" else to_logits(kind, predictions[i])
             )
             total += self.weights[i] * member
-        if self.scale == "probability" and self.power == 1 and not self.shift:
+        if self.scale == "probability" and self.power == 1:
             return total
         logits = total if self.scale == "logit" else to_logits(kind, total)
-        return from_logits(kind, self.power * logits + np.array(self.shift or 0.0))
+        return from_logits(kind, self.power * logits)
 
     def fits(self, members: int, targets: int) -> bool:
-        return len(self.weights) == members and len(self.shift) in (0, targets)
+        return len(self.weights) == members
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"weights": list(self.weights), "shift": list(self.shift)}
+        return asdict(self) | {"weights": list(self.weights)}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
@@ -75,7 +71,6 @@ class Average:
             tuple(float(weight) for weight in record["weights"]),
             record["scale"],
             float(record["power"]),
-            tuple(float(shift) for shift in record["shift"]),
         )
 
 

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.competition import DataSection
+from harness.data.locate import listed_test_ids
 from harness.display import Display
 from harness.errors import WorkspaceError
 from harness.estimate import Estimate
@@ -66,11 +68,11 @@ def promise(
     competition = workspace.competition
     nothing = read_plans(workspace, ensemble)[0]  # the cheapest plan: every row has the prior
     least = float(nothing["costs"]["start"])
-    ids_file = competition.data.sample_submission or competition.data.test or ""
     inputs = digest(
         ensemble.digest,
         f"{budget:g}",
-        *(file_digest(path) for path in (workspace.root / ids_file, plans_file(workspace))),
+        _ids_digest(competition.data, workspace.root),
+        file_digest(plans_file(workspace)),
     )
     name = name or f"{ensemble.method}-{ensemble.digest[:8]}-{budget:g}s"
     path = workspace.submissions / f"{name}.csv"
@@ -79,7 +81,8 @@ def promise(
     if stored is not None and same and stored.completed:
         return Promised(path, stored, False, None)
 
-    text, rows = prior_submission(competition, workspace.root, ensemble.targets, ensemble.prior)
+    prior = ensemble.decided_prior
+    text, rows = prior_submission(competition, workspace.root, ensemble.targets, prior)
     believed = _believed(nothing["score"], nothing["error"])
     sidecar = _sidecar(ensemble, believed, rows, budget, inputs)
     if not same:  # what an earlier, shorter run has written is better than the prior
@@ -102,6 +105,13 @@ def promise(
     except OSError as error:  # such as a full disk: the file stands all the same
         return Promised(path, sidecar, True, f"{path.name} stands, but not its sidecar: {error}")
     return Promised(path, sidecar, True, _ending(code, budget, least, sidecar))
+
+
+def _ids_digest(data: DataSection, root: Path) -> str:
+    """Of the ids to predict: the file that holds them, else the images' names."""
+    if ids_file := data.sample_submission or data.test:
+        return file_digest(root / ids_file)
+    return digest(*listed_test_ids(data, root))
 
 
 def predict_within(
@@ -146,7 +156,7 @@ def predict_within(
         for stages, some in progress.groups:
             if {members[stage] for stage in stages} >= set(ensemble.used):
                 predictions[some] = blend(cube[:, some], rows.metadata_of(some))
-        text = submission_text(workspace, path, rows, ensemble.targets, predictions)
+        text = submission_text(workspace, path, rows, ensemble, predictions)
         unwritten.clear()
         try:
             write_submission(path, text, describe(progress))

@@ -8,60 +8,61 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
 
 from harness.competition import Competition
+from harness.data.csvfile import open_csv
+from harness.data.locate import listed_test_ids
 from harness.errors import DataError
+from harness.submit.forms import cells, default_columns
 
 
 def prior_submission(
     competition: Competition, root: Path, targets: Sequence[str], prior: Sequence[float]
 ) -> tuple[str, int]:
-    """(the text of a submission that has the prior (targets,) in every row, its rows).
+    """(the text of a submission that has the decided prior (targets,) in every row, its rows).
 
-    DataError where the sample submission, or without one the test table, cannot be read.
+    DataError where the sample submission, without one the test table, cannot be read; or, without
+    either, where no test image is found.
     """
     data = competition.data
-    if not (ids_file := data.sample_submission or data.test):
-        raise DataError(
-            "competition.toml [data]",
-            "names neither 'test' nor 'sample_submission'",
-            "add one, so that the ids to predict are known",
-        )
-    given, rows = read_rows(root / ids_file)
+    ids_file = data.sample_submission or data.test
+    if ids_file:
+        given, rows = read_rows(root / ids_file)
+    else:
+        given, rows = [data.id], [[id_] for id_ in listed_test_ids(data, root)]
     id_column = data.id if data.id in given else given[0]
     id_place = given.index(id_column)
-    by_labels = competition.metric.needs == "labels"
-    if data.sample_submission:
-        columns = given
-    elif by_labels or competition.task == "binary":
-        columns = [id_column, data.label or "label"]
-    else:
-        columns = [id_column, *targets]
-    asked = [column for column in columns if column != id_column]
-    if len(asked) > 1 or len(targets) == 1:
-        shares = dict(zip(targets, prior, strict=True))
-        cells = [f"{shares[column]:.9g}" for column in asked]
-    elif by_labels:
-        cells = [max(zip(prior, targets, strict=True), key=lambda share: share[0])[1]]
-    else:  # binary: the probability of the second class
-        cells = [f"{prior[1]:.9g}"]
-    place = columns.index(id_column)
+    asked = tuple(column for column in given if column != id_column)
+    if not data.sample_submission:
+        asked = default_columns(competition, targets)
+        given = [id_column, *asked]
+    (text,) = cells(competition, asked, targets, np.array([prior])).tolist()
+    place = given.index(id_column)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([*cells[:place], row[id_place], *cells[place:]] for row in rows)
+    writer.writerow(given)
+    writer.writerows([*text[:place], row[id_place], *text[place:]] for row in rows)
     return file.getvalue(), len(rows)
 
 
 def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """(the header, the rows) of a CSV file."""
+    """(the header, the rows) of a table, as text."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        from harness.data.frame import read_frame  # which takes half a second to import
+
+        frame = read_frame(path)
+        return list(frame.columns), frame.to_numpy().tolist()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = [row for row in csv.reader(file) if row]
+        with open_csv(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            header, *rows = [row for row in csv.reader(text) if row]
     except FileNotFoundError:
         fix = "check [data] in competition.toml"
         raise DataError(path, "there is no such file", fix) from None
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError, BadZipFile) as error:
         raise DataError(path, f"cannot be read as CSV ({error})", "mend the file") from error
     if not rows:
         raise DataError(path, "has a header and no rows", "it needs at least one row")

@@ -3,7 +3,6 @@
 It happens in a workspace of its own under .cache/, whose test images are this one's, repeated.
 """
 
-import csv
 import os
 import shutil
 import signal
@@ -15,11 +14,17 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import pandas as pd
 from rich import box
 from rich.table import Table
 
 from harness.competition import FILE_NAME
+from harness.data.frame import write_frame
+from harness.data.locate import locate
+from harness.data.table import read_test_ids
 from harness.errors import ConfigError
+from harness.offline import REFUSAL
+from harness.patterns import fill
 from harness.submit.prior import read_rows
 from harness.workspace import Workspace
 from harness.workspace.submissions import Sidecar, read_sidecar
@@ -28,11 +33,8 @@ NAME = "rehearsal"
 SLICE = 0.05
 """Seconds of a throttled process's turns: short against any stage, long against a switch."""
 
-_OFFLINE = """\
-import socket, runpy, sys
-def refuse(*arguments, **named):
-    raise OSError("the rehearsal has no network")
-socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+_OFFLINE = f"""{REFUSAL}
+import runpy, sys
 sys.argv[0] = "harness"
 runpy.run_module("harness", run_name="__main__")
 """
@@ -132,9 +134,20 @@ def rehearsal_table(found: Rehearsal) -> Table:
 
 def _lay_out(workspace: Workspace, folder: Path, rows: int) -> None:
     """A workspace with this one's models, whose test rows are repeated up to ``rows``."""
-    data = workspace.competition.data
+    folder.mkdir(parents=True)
+    lay_out_data(workspace, folder, rows)
+    shutil.copy(workspace.root / FILE_NAME, folder / FILE_NAME)
+    os.symlink(workspace.models.resolve(), folder / "models", target_is_directory=True)
+
+
+def lay_out_data(workspace: Workspace, folder: Path, rows: int, *, other_ids: bool = False) -> None:
+    """In ``folder``, the test tables and images of this workspace, repeated up to ``rows``.
+
+    ``other_ids``: none of them has the id that it has here.
+    """
+    data, root = workspace.competition.data, workspace.root
     tables = [name for name in (data.test, data.sample_submission) if name]
-    for name in (*tables, data.images):
+    for name in (*tables, *data.patterns_for_test):
         if Path(name).is_absolute():
             raise ConfigError(
                 f"{FILE_NAME} [data]",
@@ -143,37 +156,39 @@ def _lay_out(workspace: Workspace, folder: Path, rows: int) -> None:
             )
     if not tables:
         raise ConfigError(f"{FILE_NAME} [data]", "names no test rows", "add 'test'")
-    folder.mkdir(parents=True)
-    shutil.copy(workspace.root / FILE_NAME, folder / FILE_NAME)
-    os.symlink(workspace.models.resolve(), folder / "models", target_is_directory=True)
     for name in tables:
-        _repeat_table(workspace.root / name, folder / name, data.id, rows)
-    header, given = read_rows(workspace.root / tables[-1])
-    place = header.index(data.id) if data.id in header else 0
-    for id_, repeated in islice(_repeated([row[place] for row in given]), rows):
-        source = workspace.root / data.images.replace("{id}", id_)
-        copy = folder / data.images.replace("{id}", repeated)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if source.exists():  # one that is missing is missing there, too
-            _link(source, copy)
+        _repeat_table(root / name, folder / name, data.id, rows, other_ids)
+    ids = read_test_ids(workspace.competition, root).tolist()
+    found = dict(zip(ids, locate(data.patterns_for_test, root, ids), strict=True))
+    for id_, repeated in islice(_repeated(ids, other_ids), rows):
+        if (source := found[id_]) is None:  # one that is missing is missing there, too
+            continue
+        for pattern in data.patterns_for_test:
+            if source == root / fill(pattern, id_):
+                copy = folder / fill(pattern, repeated)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                _link(source, copy)
 
 
-def _repeat_table(source: Path, copy: Path, id_column: str, rows: int) -> None:
+def _repeat_table(source: Path, copy: Path, id_column: str, rows: int, other_ids: bool) -> None:
     header, given = read_rows(source)
     place = header.index(id_column) if id_column in header else 0
+    by_id = {row[place]: row for row in given}
+    repeated = [
+        [*by_id[id_][:place], name, *by_id[id_][place + 1 :]]
+        for id_, name in islice(_repeated(list(by_id), other_ids), rows)
+    ]
     copy.parent.mkdir(parents=True, exist_ok=True)
-    with copy.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        by_id = {row[place]: row for row in given}
-        for id_, repeated in islice(_repeated([row[place] for row in given]), rows):
-            row = by_id[id_]
-            writer.writerow([*row[:place], repeated, *row[place + 1 :]])
+    write_frame(copy, pd.DataFrame(repeated, columns=header, dtype=object))
 
 
-def _repeated(ids: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(an id, the id under which it is repeated), the first round under its own; without end."""
-    yield from ((id_, id_) for id_ in ids)
+def _repeated(ids: Sequence[str], other_ids: bool = False) -> Iterator[tuple[str, str]]:
+    """(an id, the id under which it is repeated), without end.
+
+    The first round has its own ids, unless ``other_ids``.
+    """
+    if not other_ids:
+        yield from ((id_, id_) for id_ in ids)
     turn = 1
     while True:
         for id_ in ids:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from harness.data.images import find_images
 from harness.data.metadata import encode
 from harness.data.table import Sample, read_metadata, read_sample, read_test_ids
-from harness.submit.table import check_submission, make_submission
+from harness.submit.check import check_submission
+from harness.submit.table import make_submission
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 
@@ -39,7 +40,7 @@ def read_test_rows(workspace: Workspace, ensemble: Ensemble) -> TestRows:
     texts = read_metadata(competition, root, ids, names, test=True)
     return TestRows(
         ids,
-        find_images(competition, root, ids, tolerate_missing=True),
+        find_images(competition, root, ids, test=True, tolerate_missing=True),
         read_sample(competition, root),
         encode(ensemble.metadata, texts),
     )
@@ -49,12 +50,16 @@ def submission_text(
     workspace: Workspace,
     path: Path,
     rows: TestRows,
-    targets: tuple[str, ...],
+    ensemble: Ensemble,
     predictions: NDArray[Any],
 ) -> str:
-    """The CSV for predictions (rows, targets); a DataError if a grader would refuse it."""
+    """The CSV for the ensemble's predictions (rows, targets), which its decision is applied to.
+
+    A DataError says what a grader would refuse.
+    """
     competition, sample = workspace.competition, rows.sample
-    frame = make_submission(competition, sample, rows.ids, targets, predictions)
+    decided = ensemble.decision.apply(predictions)
+    frame = make_submission(competition, sample, rows.ids, ensemble.targets, decided)
     id_column = sample.id_column if sample else competition.data.id
     columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
     check_submission(path, frame, competition, id_column, columns, rows.ids)

@@ -73,7 +73,7 @@ def submit(
     combined = np.tile(np.array(ensemble.prior), (len(ids), 1))
     if len(good):
         combined[good] = combine(predictions[:, good], rows.metadata_of(good))
-    text = submission_text(workspace, path, rows, ensemble.targets, combined)
+    text = submission_text(workspace, path, rows, ensemble, combined)
     for row, error in broken.items():
         display.say(f"warning: {ids[row]} gets the prior: {error}")
     expected = ensemble.estimate.for_new_rows(ensemble.rows, len(ids))

@@ -14,13 +14,14 @@ Rows = NDArray[np.intp]
 class Examples:
     """Sources of pixels (rows, size, size, 3), one after the other, with targets for all of them.
 
-    ``rows`` count through the sources: the labelled images first, then test images whose
-    ``targets`` (all rows, targets) are what other models say. ``inner`` rows are not trained on
-    but watched, to stop early.
+    ``rows`` count through the sources: the labelled images first, then others that are only
+    trained on. ``targets`` (all rows, targets) may be what other models say, ``weights`` (all
+    rows,) are what a row counts. ``inner`` rows are not trained on but watched, to stop early.
     """
 
     sources: tuple[Pixels, ...]
     targets: NDArray[np.float32]
+    weights: NDArray[np.float32]
     rows: Rows
     inner: Rows
 

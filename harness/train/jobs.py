@@ -70,7 +70,12 @@ def train(workspace: Workspace, display: Display, wish: Wish) -> bool:
 def plan(workspace: Workspace, display: Display, wish: Wish) -> list[Work]:
     """What `train` would do, in its order, with the seconds and bytes that it should take."""
     runs = _runs(workspace, display, wish, lambda: False)
-    works = [estimate(run, wish.folds) for run in runs if not run.done]
+    anew = {m.name for name in wish.retrain for m in _choose(workspace.competition, [name])}
+    jobs = [
+        (run, [*run.folds, *run.refit] if run.model.name in anew else _wanted(run, wish.folds))
+        for run in runs
+    ]
+    works = [estimate(run, wanted) for run, wanted in jobs if wanted]
     if wish.seconds is None:
         return works
     return by_gain(works, _trained_backbones(workspace), wish.seconds)
@@ -166,7 +171,9 @@ def _ordered(
     """The runs by expected gain, those that are done first, with a word on what will fit."""
     left = {run.model.name: run for run in runs if not run.done}
     works = by_gain(
-        [estimate(run, ()) for run in left.values()], _trained_backbones(workspace), seconds
+        [estimate(run, run.missing) for run in left.values()],
+        _trained_backbones(workspace),
+        seconds,
     )
     spent, fit = 0.0, 0
     for work in works:

@@ -111,12 +111,13 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
         step = position.step
         if not network.training or step == schedule.head_steps:
             _set_modes(network, moving, head_only=step < schedule.head_steps)
-        torch.manual_seed(_step_seed(fold.seed, step))
-        images, targets = _batch(fold, rows, pixels, schedule.size(step), device)
+        _seed_step(fold.seed, step)
+        images, targets, weights = _batch(fold, rows, pixels, schedule.size(step), device)
         for group in parts.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * schedule.rate(step)
         losses.append(
-            _step(forward, parts, scaler, loss_of, images, targets, model.clip, around) * len(rows)
+            _step(forward, parts, scaler, loss_of, images, targets, weights, model.clip, around)
+            * len(rows)
         )
         if model.average == "ema" and parts.average:
             parts.average.update(network)
@@ -240,8 +241,11 @@ def _set_modes(network: Network, moving: list[nn.Parameter], *, head_only: bool)
         parameter.requires_grad_(id(parameter) in learning)
 
 
-def _step_seed(seed: int, step: int) -> int:
-    return int(digest("step", str(seed), str(step))[:15], 16)
+def _seed_step(seed: int, step: int) -> None:
+    number = int(digest("step", str(seed), str(step))[:15], 16)
+    torch.default_generator.manual_seed(number)
+    if torch.cuda.is_available():  # torch.manual_seed would also note a traceback where it is not
+        torch.cuda.manual_seed_all(number)
 
 
 def _ahead(fold: Fold, schedule: Schedule, start: int) -> Iterator[tuple[Rows, Any]]:
@@ -270,14 +274,15 @@ def _ahead(fold: Fold, schedule: Schedule, start: int) -> Iterator[tuple[Rows, A
 
 def _batch(
     fold: Fold, rows: Rows, pixels: Any, size: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Augmented images (rows, size, size, 3) and targets (rows, targets), on the device."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Augmented images (rows, size, size, 3), targets (rows, targets) and weights (rows,), whose
+    mean is 1, on the device."""
     model = fold.model
-    images, targets = torch.from_numpy(pixels), torch.from_numpy(fold.examples.targets[rows])
-    if device.type == "cuda":
-        images, targets = images.pin_memory(), targets.pin_memory()
-    images = images.to(device, non_blocking=True)
-    targets = targets.to(device, non_blocking=True)
+    counts = fold.examples.weights[rows]
+    images, targets, weights = (
+        _moved(array, device)
+        for array in (pixels, fold.examples.targets[rows], counts / counts.mean())
+    )
     if size < model.image_size:
         planes = images.permute(0, 3, 1, 2).float()
         smaller = F.interpolate(planes, size=(size, size), mode="area")
@@ -292,7 +297,14 @@ def _batch(
         mix = mixers[int(torch.randint(len(mixers), ()))]
         planes, targets = mix(images.permute(0, 3, 1, 2).float().contiguous(), targets)
         images = planes.permute(0, 2, 3, 1)
-    return images, targets
+    return images, targets, weights
+
+
+def _moved(array: Any, device: torch.device) -> Tensor:
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":  # from pinned memory a copy waits for nobody
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def _step(
@@ -302,19 +314,19 @@ def _step(
     loss_of: Loss,
     images: Tensor,
     targets: Tensor,
+    weights: Tensor,
     clip: float,
     around: Surroundings,
 ) -> Tensor:
-    """One step of the optimiser; the batch's mean loss, still on the device."""
+    """One step of the optimiser; the batch's weighted mean loss, still on the device."""
     total = torch.zeros((), device=around.device)
     pieces = max(1, min(around.speed.pieces, len(images) // 2))  # BatchNorm needs two rows
-    for piece, wanted in zip(
-        images.tensor_split(pieces), targets.tensor_split(pieces), strict=True
-    ):
+    batch = (images, targets, weights)
+    for piece, wanted, counts in zip(*(t.tensor_split(pieces) for t in batch), strict=True):
         with around.speed.autocast(around.device):
             outputs = forward(piece)
-        loss = loss_of(outputs.float(), wanted) * (len(piece) / len(images))
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        loss = (loss_of(outputs.float(), wanted) * counts).sum() / len(images)
+        scaler.scale(loss).backward()
         total += loss.detach()
     scaler.unscale_(parts.optimizer)
     nn.utils.clip_grad_norm_(parts.network.parameters(), clip)
@@ -354,7 +366,7 @@ def _watch(
             wanted = torch.from_numpy(fold.examples.targets[rows]).to(around.device)
             with around.speed.autocast(around.device):
                 outputs = network(images)
-            total += float(loss_of(outputs.float(), wanted)) * len(rows)
+            total += float(loss_of(outputs.float(), wanted).sum())
     epoch = position.step // schedule.batches
     if position.best_loss is None or total < position.best_loss:
         position.best_loss, position.best_epoch = total, epoch

@@ -23,19 +23,27 @@ def target_matrix(target: NDArray[Any], targets: int) -> NDArray[np.float32]:
 def make_loss(
     task: str, label_smoothing: float = 0.0, weights: Tensor | None = None, spread: float = 1.0
 ) -> Loss:
-    """The mean loss of network outputs (rows, targets) against targets of the same shape.
+    """Each row's loss (rows,) of network outputs (rows, targets) against targets of that shape.
 
     Classes: cross-entropy. Ordinal: the cross-entropy of every "is it more than k?", which a
     softmax answers by its upper sums, so that far misses cost more than near ones. Multilabel:
     binary cross-entropy. Regression: Huber's loss, in units of the targets' ``spread``.
     """
     if task == "regression":
-        return lambda outputs, targets: F.smooth_l1_loss(outputs / spread, targets / spread)
+
+        def huber(outputs: Tensor, targets: Tensor) -> Tensor:
+            cells = F.smooth_l1_loss(outputs / spread, targets / spread, reduction="none")
+            return cells.mean(dim=1)
+
+        return huber
     if task == "multilabel":
 
         def binary(outputs: Tensor, targets: Tensor) -> Tensor:
             smooth = targets * (1 - label_smoothing) + label_smoothing / 2
-            return F.binary_cross_entropy_with_logits(outputs, smooth, pos_weight=weights)
+            cells = F.binary_cross_entropy_with_logits(
+                outputs, smooth, pos_weight=weights, reduction="none"
+            )
+            return cells.mean(dim=1)
 
         return binary
     if task == "ordinal":
@@ -47,9 +55,9 @@ def make_loss(
             is_above = targets.flip(1).cumsum(dim=1).flip(1)[:, 1:]
             is_above = is_above * (1 - label_smoothing) + label_smoothing / 2
             cells = -(is_above * above + (1 - is_above) * below).sum(dim=1)
-            return cells.mean() if weights is None else (cells * (targets @ weights)).mean()
+            return cells if weights is None else cells * (targets @ weights)
 
         return ordinal
     return lambda outputs, targets: F.cross_entropy(
-        outputs, targets, weight=weights, label_smoothing=label_smoothing
+        outputs, targets, weight=weights, label_smoothing=label_smoothing, reduction="none"
     )

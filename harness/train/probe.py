@@ -25,18 +25,21 @@ def fit_head(
     inner: NDArray[np.bool_],
     strengths: Sequence[float],
     task: str = "multiclass",
+    weights: NDArray[np.float32] | None = None,
 ) -> Head:
     """A linear head on standardised features (rows, features): logistic, or ridge for values.
 
     ``strengths`` are inverse L2 penalties; the one with the least loss on the ``inner`` rows,
     when fitted on the others, is fitted again on all. The rows given here are those of the
-    training folds only, so nothing is chosen on the fold that is scored.
+    training folds only, so nothing is chosen on the fold that is scored. ``weights`` (rows,) are
+    what a row counts in fitting.
     """
+    weights = np.ones(len(features), np.float32) if weights is None else weights
     best = strengths[0]
     if len(strengths) > 1:
         losses = [
             _loss(
-                _fit(features[~inner], target[~inner], targets, c, task),
+                _fit(features[~inner], target[~inner], weights[~inner], targets, c, task),
                 features[inner],
                 target[inner],
                 task,
@@ -44,7 +47,7 @@ def fit_head(
             for c in strengths
         ]
         best = strengths[int(np.argmin(losses))]
-    return _fit(features, target, targets, best, task)
+    return _fit(features, target, weights, targets, best, task)
 
 
 def apply_head(
@@ -62,6 +65,7 @@ def apply_head(
 def _fit(
     features: NDArray[np.float32],
     target: NDArray[Any],
+    weights: NDArray[np.float32],
     targets: int,
     strength: float,
     task: str,
@@ -69,20 +73,25 @@ def _fit(
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     standard = (features - mean) / spread
     if task == "regression":
-        weight, bias = _ridge(standard, target, strength)
+        weight, bias = _ridge(standard, target, weights, strength)
     elif task == "multilabel":
-        columns = [_binary(standard, target[:, i], strength) for i in range(targets)]
+        columns = [_binary(standard, target[:, i], weights, strength) for i in range(targets)]
         weight = np.stack([weight for weight, _ in columns])
         bias = np.array([bias for _, bias in columns])
     else:
-        weight, bias = _all_classes(_logistic(standard, target, strength), targets)
+        weight, bias = _all_classes(_logistic(standard, target, weights, strength), targets)
     weight = weight / spread  # the standardisation becomes part of the layer
     return Head(
         weight.astype(np.float32), (bias - weight @ mean).astype(np.float32), float(strength)
     )
 
 
-def _logistic(standard: NDArray[np.float32], target: NDArray[Any], strength: float) -> Any:
+def _logistic(
+    standard: NDArray[np.float32],
+    target: NDArray[Any],
+    weights: NDArray[np.float32],
+    strength: float,
+) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -91,28 +100,34 @@ def _logistic(standard: NDArray[np.float32], target: NDArray[Any], strength: flo
     with warnings.catch_warnings(), threadpool_limits(1):
         # a head that is not quite at the optimum is a regularised head
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(standard, target)
+        return LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(standard, target, weights)
 
 
 def _binary(
-    standard: NDArray[np.float32], target: NDArray[Any], strength: float
+    standard: NDArray[np.float32],
+    target: NDArray[Any],
+    weights: NDArray[np.float32],
+    strength: float,
 ) -> tuple[NDArray[Any], float]:
     """One label's weights and bias; a label that all rows share, or none, needs no features."""
     share = float(target.mean())
     if share in (0.0, 1.0):
         odds = (len(target) * share + 0.5) / (len(target) * (1 - share) + 0.5)
         return np.zeros(standard.shape[1]), float(np.log(odds))
-    fitted = _logistic(standard, target, strength)
+    fitted = _logistic(standard, target, weights, strength)
     return fitted.coef_[0], float(fitted.intercept_[0])
 
 
 def _ridge(
-    standard: NDArray[np.float32], target: NDArray[Any], strength: float
+    standard: NDArray[np.float32],
+    target: NDArray[Any],
+    weights: NDArray[np.float32],
+    strength: float,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """A ridge regression; its penalty counts in rows, so that ``strengths`` mean what they do."""
     from sklearn.linear_model import Ridge
 
-    fitted = Ridge(alpha=1 / strength).fit(standard, target)
+    fitted = Ridge(alpha=1 / strength).fit(standard, target, weights)
     return fitted.coef_.reshape(1, -1), np.atleast_1d(fitted.intercept_)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 import harness
 from harness.backbone import Network, Rescale, activation, build_classifier, build_features
-from harness.data.images import ImageCache, cached_images, find_images
+from harness.data.images import ImageCache, cache_bytes, cached_images, find_images
 from harness.data.table import read_test_ids
 from harness.display import Display
 from harness.errors import ResourceError, WorkspaceError
@@ -146,6 +146,16 @@ class Run:
                 self.workspace.cache / "speed",
             )
         return timing.speed, timing.step_seconds
+
+    def seconds_of_a_pass(self) -> float:
+        """Seconds of an image's way through the network, without gradients; one batch is timed."""
+        device = choose_device(self.model.precision)
+        network = device.place(self._build("none")).eval()
+        noise = np.zeros((BATCH, *2 * (self.model.image_size,), 3), np.uint8)
+        predict_batch(network, noise, device)
+        begun = time.perf_counter()
+        predict_batch(network, noise, device)
+        return (time.perf_counter() - begun) / BATCH
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -312,7 +322,9 @@ class Run:
         return Fold(
             model=self.model,
             task=self.training.task,
-            examples=Examples(tuple(sources), targets, rows, inner),
+            examples=Examples(
+                tuple(sources), targets, np.ones(len(targets), np.float32), rows, inner
+            ),
             augment=self.model.transforms(self.workspace.competition.data.invariances),
             seed=seed,
             key=digest(str(self.own.identity), job.label),
@@ -331,7 +343,7 @@ class Run:
             ]
             labels: Predictions = np.mean(said, axis=0, dtype=np.float32)
             save_arrays(file, {"targets": labels})
-        return self._cached(ids).pixels, load_arrays(file)["targets"]
+        return self._cached(ids, test=True).pixels, load_arrays(file)["targets"]
 
     def _said_by(self, name: str, job: Job, number: int) -> Predictions:
         folder = self.workspace.models / name
@@ -347,7 +359,7 @@ class Run:
             self.training.task,
         )
         ids = read_test_ids(self.workspace.competition, self.workspace.root)
-        pixels = self._cached(ids, model.image_size).pixels
+        pixels = self._cached(ids, model.image_size, test=True).pixels
         device = choose_device(model.precision)
         device.place(predictor)
         return self._in_batches(
@@ -441,10 +453,14 @@ class Run:
             task=self.training.task,
         )
 
-    def _cached(self, ids: Iterable[str], size: int | None = None) -> ImageCache:
+    def _cached(
+        self, ids: Iterable[str], size: int | None = None, *, test: bool = False
+    ) -> ImageCache:
         size = size or self.model.image_size
-        paths = find_images(self.workspace.competition, self.workspace.root, ids)
-        with self.display.progress(f"reading at {size} px", len(paths)) as advance:
+        paths = find_images(self.workspace.competition, self.workspace.root, ids, test=test)
+        room = cache_bytes(len(paths), size) / 1e6
+        title = f"reading at {size} px, {room:.0f} MB"
+        with self.display.progress(title, len(paths)) as advance:
             return cached_images(
                 paths, size, self.workspace.cache / "images", lambda done: advance(done, "")
             )

@@ -21,6 +21,7 @@ from harness.predict.machine import fingerprint
 WORTH_MEASURING = 60.0  # seconds: a shorter training gains less than the measuring costs
 WORTH_COMPILING = 1200.0  # seconds: compiling takes up to a minute, on trial as in earnest
 CLEARLY_FASTER = 0.97  # of the time; below that a difference may be chance, and is left alone
+TIMED = 0.5  # seconds of steps a way: the least of them counts
 HOPELESS = 1.5  # times the best: one step says enough
 
 
@@ -219,9 +220,8 @@ def _time_steps(
     if best is not None and not speed.compile and first > 2 * HOPELESS * best:
         return Timing(speed, first)
     seconds = [step()]
-    while len(seconds) < 3 or (sum(seconds) < 1 and len(seconds) < 10):
-        if best is not None and seconds[0] > HOPELESS * best:
-            break
+    hopeless = best is not None and seconds[0] > HOPELESS * best
+    while sum(seconds) < TIMED and not hopeless:
         seconds.append(step())
     # compiling is what a process pays once; anything else that is slow at first is forgotten
     return Timing(speed, min(seconds), max(0.0, first - min(seconds)) if speed.compile else 0.0)

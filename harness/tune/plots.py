@@ -23,7 +23,7 @@ def write_picture(
         from matplotlib.figure import Figure
     except ImportError:
         raise ConfigError(
-            "tune --report", "has no matplotlib to draw with", "pip install '.[plots]'"
+            "tune --report", "has no matplotlib to draw with", "pip install '.[plot]'"
         ) from None
 
     known = [row for row in rows if np.isfinite(row.loss)]

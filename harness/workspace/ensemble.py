@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.data.metadata import Column
+from harness.decision import Decision, decision_from_json
 from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, write_text
@@ -39,6 +42,8 @@ class Ensemble:
     ``members`` are all that were combined, in the blend's order; ``used`` those that matter.
     ``member_scores`` are their own OOF scores. ``weights`` names, for each member, the files in
     models/<run>/ whose predictions are averaged (none for a member of another tool).
+    ``decision`` is what becomes of the blend's predictions; ``fold_decisions`` (one a fold,
+    ascending) were fitted without the fold, so that others can be scored on its rows.
     ``metadata`` are the columns that the blend gets beside the members. ``diversity`` and
     ``fold_models`` are what the stage had to say about the members, in sentences. ``inputs`` is
     the digest of all that it came from.
@@ -60,6 +65,8 @@ class Ensemble:
     diversity: tuple[str, ...]
     fold_models: tuple[str, ...]
     blend: dict[str, Any]
+    decision: Decision
+    fold_decisions: tuple[Decision, ...]
     metadata: tuple[Column, ...]
     prior: tuple[float, ...]
     folds: str
@@ -76,9 +83,14 @@ class Ensemble:
         return Estimate(self.nested, self.low, self.high)
 
     @property
+    def decided_prior(self) -> tuple[float, ...]:
+        """What the decision makes of the prior (targets,)."""
+        return tuple(self.decision.apply(np.array([self.prior]))[0].tolist())
+
+    @property
     def digest(self) -> str:
         """Changes with the members and with the way they are combined."""
-        blend = json.dumps(self.blend, sort_keys=True)
+        blend = json.dumps([self.blend, asdict(self.decision)], sort_keys=True)
         return digest(self.inputs, self.method, blend, json.dumps(self.weights))
 
 
@@ -96,6 +108,10 @@ def read_ensemble(folder: Path) -> Ensemble:
         values = json.loads(path.read_text(encoding="utf-8"))
         values["scores"] = tuple(_score(score) for score in values["scores"])
         values["metadata"] = tuple(Column(**_tuples(column)) for column in values["metadata"])
+        values["decision"] = decision_from_json(values["decision"])
+        values["fold_decisions"] = tuple(map(decision_from_json, values["fold_decisions"]))
+        if not values["decision"].fits(len(values["targets"])):
+            raise ValueError("the decision is for other targets")
         values["weights"] = tuple(tuple(files) for files in values["weights"])
         return Ensemble(**_tuples(values))
     except FileNotFoundError:

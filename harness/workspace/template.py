@@ -14,10 +14,12 @@ name = "{name}"
 task = "multiclass"          # binary | multiclass | multilabel | ordinal | regression
 metric = "log_loss"          # log_loss, accuracy, roc_auc, f1_macro, …
 # kaggle = "competition-slug"
+# public_share = 0.3         # of the test rows, on the public leaderboard: its page says it
 
 [data]
-train = "data/train.csv"     # a table with an id and a label, or a folder of class folders
-images = "data/images/{{id}}.png"
+train = "data/train.csv"     # CSV, zipped CSV or Parquet
+images = "data/images/{{id}}.png"   # without a table: "data/train/{{label}}/{{id}}.png"
+# test_images = "data/test/{{id}}.png"   # if those to predict lie elsewhere
 sample_submission = "data/sample_submission.csv"
 # test = "data/test.csv"     # else the ids of the sample submission are predicted
 id = "id"
@@ -31,6 +33,10 @@ k = 5
 # holdout = 0.0              # a share that no model ever sees
 seed = 2019
 
+"""
+
+
+MODELS = """\
 # One [[model]] a member; the more they differ, the more their ensemble gains.
 [[model]]
 name = "probe"
@@ -53,7 +59,7 @@ augment = "light"            # "none" | "light" | "medium" | "heavy" | a list (d
 
 [stack]
 methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgbm"]
-# metadata = ["age"]         # columns of the train and test tables for the meta-learners
+# metadata = {metadata}         # columns of the train and test tables for the meta-learners
 
 # [tune]                     # python -m harness tune: better settings for a model
 # model = "tuned"
@@ -72,9 +78,21 @@ methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgb
 
 def write_template(folder: Path) -> Path:
     """Write ``folder``/competition.toml; a WorkspaceError if one is there."""
+    path = new_file(folder)
+    models = MODELS.format(metadata='["age"]')
+    write_text(path, TEMPLATE.format(name=competition_name(folder)) + models)
+    return path
+
+
+def new_file(folder: Path) -> Path:
+    """The path of a competition.toml to write; a WorkspaceError if one is there."""
     path = folder / FILE_NAME
     if path.exists():
         raise WorkspaceError(path, "is there already", "choose another folder, or edit that file")
-    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in folder.resolve().name)
-    write_text(path, TEMPLATE.format(name=name.strip("-") or "competition"))
     return path
+
+
+def competition_name(folder: Path) -> str:
+    """A name that is safe as a file name, made of the folder's."""
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in folder.resolve().name)
+    return name.strip("-")[:64].rstrip("-") or "competition"

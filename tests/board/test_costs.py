@@ -34,7 +34,18 @@ def plan(seconds: float, score: float, share: float) -> Plan:
     stage = Stage("o", "tuned", "e", 1, 1, 64, share, "entropy", 0.1, 0.01, 0.5)
     costs = Costs(1.0, 0.1, ((64, 0.0),))
     return Plan(
-        "classes", "log_loss", (stage,), ({},), (1.0,), (0.5, 0.5), costs, 9, seconds, score, 0.1
+        kind="classes",
+        metric="log_loss",
+        greater_is_better=False,
+        stages=(stage,),
+        blends=({},),
+        weights=(1.0,),
+        prior=(0.5, 0.5),
+        costs=costs,
+        rows=9,
+        seconds=seconds,
+        score=score,
+        error=0.1,
     )
 
 

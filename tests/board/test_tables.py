@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
-from harness.board.ledger import Entry
 from harness.board.tables import difference_table, ensemble_notes, member_table, method_table
+from harness.decision import Decision
 from harness.estimate import Estimate
 from harness.workspace.ensemble import Ensemble, Score
+from harness.workspace.ledger import Entry
 
 NONE = Estimate(0.0, 0.0, 0.0)
 GAIN = Estimate(0.0123, -0.0034, 0.0280)
@@ -42,6 +43,8 @@ ENSEMBLE = Ensemble(
     diversity=("Most alike: a and b.",),
     fold_models=("Not measured.",),
     blend={},
+    decision=Decision(),
+    fold_decisions=(),
     metadata=(),
     prior=(0.5, 0.5),
     folds="",

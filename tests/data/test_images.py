@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from tiny import TOML, picture
+from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
+from tiny import TOML, picture, png_header
 
 from harness.competition import load_competition
-from harness.data.images import cached_images, decode, find_images
+from harness.data.images import ImageFacts, cached_images, decode, find_images, inspect
 from harness.errors import DataError
 
 
@@ -41,15 +42,29 @@ def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
         assert np.abs(pixels.astype(int) - 128).max() <= 1
 
 
-def test_exif_rotation_is_applied(tmp_path: Path) -> None:
-    image = Image.new("RGB", (20, 10))
-    image.paste((255, 255, 255), (0, 0, 20, 5))  # the upper half is white
+@pytest.mark.parametrize("orientation", range(10))
+def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
+    """As Pillow itself does it, whose own way cannot read a large file at a fraction."""
+    draw = np.random.default_rng(0)
+    image = Image.fromarray(draw.integers(0, 255, (2, 3, 3)).astype(np.uint8)).resize((60, 40))
     exif = Image.Exif()
-    exif[274] = 3  # to be shown upside down
-    image.save(tmp_path / "x.jpg", exif=exif)
-    (pixels,) = decode(tmp_path / "x.jpg", [20])
-    assert pixels[2].mean() < 30
-    assert pixels[-2].mean() > 220
+    exif[274] = orientation
+    image.save(tmp_path / "x.png", exif=exif)
+    (pixels,) = decode(tmp_path / "x.png", [20])
+    with Image.open(tmp_path / "x.png") as opened:
+        shown = ImageOps.exif_transpose(opened)
+    expected = shown.resize((20, 20), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    np.testing.assert_array_equal(pixels, np.asarray(expected))
+    facts = inspect(tmp_path / "x.png")
+    assert (facts.width, facts.height) == shown.size
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # as harness.data.images sets it
+def test_damaged_exif_is_no_damaged_picture(tmp_path: Path) -> None:
+    damaged = b"Exif\0\0II*\0\x08\0\0\0\xff\xff"
+    Image.new("RGB", (9, 9)).save(tmp_path / "x.jpg", exif=damaged)
+    assert inspect(tmp_path / "x.jpg") == ImageFacts("RGB", 9, 9)
+    assert decode(tmp_path / "x.jpg", [9])[0].shape == (9, 9, 3)
 
 
 def test_a_bomb_is_refused(
@@ -127,3 +142,80 @@ def test_grey_pictures_have_the_pixels_of_their_coloured_copies(tmp_path: Path) 
         decode(tmp_path / "grey.png", [32, 90]), decode(tmp_path / "rgb.png", [32, 90]), strict=True
     ):
         np.testing.assert_array_equal(grey, coloured)
+
+
+def test_large_jpegs_are_decoded_smaller_and_hardly_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ramp = np.linspace(0, 255, 1600).astype(np.uint8)
+    picture = np.stack(
+        [
+            np.tile(ramp, (1200, 1)),
+            np.tile(ramp[:1200, None], 1600),
+            ramp[:, None].T.repeat(1200, 0)[::-1],
+        ],
+        axis=-1,
+    )
+    Image.fromarray(picture).save(tmp_path / "x.jpg", quality=95)
+    asked: list[tuple[int, int]] = []
+    draft = JpegImageFile.draft
+    monkeypatch.setattr(
+        JpegImageFile,
+        "draft",
+        lambda self, mode, size: asked.append(size) or draft(self, mode, size),  # type: ignore[func-returns-value]
+    )
+    small, large = decode(tmp_path / "x.jpg", [64, 600])
+    assert asked == [(200, 150)]  # 600 is more than half of 1200
+    whole = Image.fromarray(picture).resize((64, 64), Image.Resampling.BICUBIC)
+    assert np.abs(small.astype(int) - np.asarray(whole)).mean() < 2
+    assert large.shape == (600, 600, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 40), (40, 1), (1, 1), (20_000, 3)])
+@pytest.mark.parametrize("form", ["png", "jpg", "webp", "tif"])
+def test_extreme_shapes(tmp_path: Path, size: tuple[int, int], form: str) -> None:
+    if form == "webp" and max(size) > 16_383:  # all that the format can hold
+        return
+    path = tmp_path / f"x.{form}"
+    Image.new("RGB", size, (200, 100, 50)).save(path)
+    (pixels,) = decode(path, [32])
+    assert np.abs(pixels.astype(int) - [200, 100, 50]).max() <= 6
+    facts = inspect(path)
+    assert (facts.mode, facts.width, facts.height) == ("RGB", *size)
+
+
+def test_inspecting_tells_the_shape_as_it_is_shown(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # a quarter turn
+    Image.new("L", (20, 10)).save(tmp_path / "x.jpg", exif=exif)
+    assert inspect(tmp_path / "x.jpg") == ImageFacts("L", 10, 20)
+
+
+def test_palettes_with_transparency_need_no_warning(tmp_path: Path) -> None:
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.save(tmp_path / "x.png", transparency=b"\x00\x80")
+    (pixels,) = decode(tmp_path / "x.png", [4])
+    assert (pixels == [10, 20, 30]).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "the file is empty"),
+        (b"no picture", "no image in a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image in a known format"),
+    ],
+)
+def test_what_is_no_image_is_told(tmp_path: Path, content: bytes, found: str) -> None:
+    (tmp_path / "x.png").write_bytes(content)
+    for read in (inspect, lambda path: decode(path, [8])):
+        with pytest.raises(DataError, match=found):
+            read(tmp_path / "x.png")
+
+
+def test_a_bomb_of_a_few_bytes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(png_header(30_000, 30_000))
+    for read in (inspect, lambda path: decode(path, [8])):
+        with pytest.raises(DataError, match=r"decompression bomb|pixels"):
+            read(tmp_path / "x.png")

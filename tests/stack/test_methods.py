@@ -127,8 +127,8 @@ def test_one_member_alone_is_kept(name: str, task: str) -> None:
 def test_methods_that_make_no_sense_do_not_apply() -> None:
     assert not METHODS["vote"].applies("regression", get_metric("rmse"))
     assert not METHODS["logistic"].applies("regression", get_metric("rmse"))
-    assert not METHODS["thresholds"].applies("binary", get_metric("log_loss"))
-    assert METHODS["thresholds"].applies("binary", get_metric("f1_macro"))
+    assert not METHODS["temperature"].applies("binary", get_metric("accuracy"))
+    assert METHODS["temperature"].applies("binary", get_metric("log_loss"))
 
 
 def test_a_vote_is_the_mode_and_ties_go_to_the_larger_mean() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from stack.problems import make_problem
 
+from harness.decision import Decision
 from harness.estimate import Estimate
 from harness.predict.cost import CostSheet, MemberCost
 from harness.predict.measure import EngineCost
@@ -39,6 +40,8 @@ def world(*costs: MemberCost, given: tuple[str, ...] = ()) -> tuple[Ensemble, Pr
         "folds": "f",
         "inputs": "i",
         "blend": {},
+        "decision": Decision(),
+        "fold_decisions": (),
     }
     ensemble = Ensemble(
         method="mean",

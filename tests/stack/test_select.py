@@ -20,10 +20,12 @@ from harness.predict.plan import (
     urgency,
 )
 from harness.stack.cascade import SHARES, Nested, send
+from harness.stack.chosen import choose, combiner
 from harness.stack.efficiency import efficiency, most_efficient
 from harness.stack.frontier import Peers, frontier
+from harness.stack.priced import Option
 from harness.stack.problem import Problem
-from harness.stack.select import Option, Selection, choose, combiner
+from harness.stack.select import Selection
 from harness.stack.subset import Blends, best_subset, pareto_subsets
 
 SIZES = (64, 128, 224)
@@ -67,7 +69,7 @@ def brute_force(selection: Selection, budget: float) -> float:
     for size in range(1, len(selection.options) + 1):
         for chosen in combinations(range(len(selection.options)), size):
             names = {selection.members[i] for i in chosen}
-            if len(names) == size and selection.seconds_of(chosen) <= budget:
+            if len(names) == size and selection.prices.of_all(chosen) <= budget:
                 losses.append(selection.nested.whole.fit(chosen)[0])
     return min(losses)
 
@@ -119,7 +121,7 @@ def test_a_search_that_stops_early_tells_the_gap() -> None:
 
 def test_the_front_of_subsets_falls_in_seconds_and_rises_in_loss() -> None:
     selection = select(rows=200, members=6)
-    front = pareto_subsets(selection.nested.whole.fit, selection.members, selection.seconds_of)
+    front = pareto_subsets(selection.nested.whole.fit, selection.members, selection.prices.of_all)
     assert len(front) > 2
     for dear, cheap in pairwise(front):
         assert cheap.seconds < dear.seconds
@@ -315,7 +317,7 @@ def test_one_pass_reads_an_image_once() -> None:
     first = selection.options[0]
     twins = [replace(first, name=o.name, member=o.member) for o in selection.options]
     same = Selection(selection.problem, twins, COSTS, 500, learn=False)
-    one, two = same.seconds_of((0,)), same.seconds_of((0, 1))
+    one, two = same.prices.of_all((0,)), same.prices.of_all((0, 1))
     assert two - one == pytest.approx(first.fixed_seconds + 500 * first.image_seconds)
 
 

@@ -66,6 +66,7 @@ def random_plan(draw: np.random.Generator, rows: int) -> Plan:
     return Plan(
         kind="classes",
         metric="log_loss",
+        greater_is_better=False,
         stages=tuple(stages),
         blends=({},) * count,
         weights=tuple(draw.dirichlet(np.ones(count))),

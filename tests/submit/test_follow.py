@@ -63,7 +63,9 @@ def plan(*stages: Stage) -> Plan:
     costs = Costs(start=0.0, write=0.1, decode=((36, 0.0),))
     weights = (1 / len(stages),) * len(stages)
     blends = ({},) * len(stages)
-    return Plan("classes", "log_loss", stages, blends, weights, PRIOR, costs, ROWS, 1.0, 0.5, 0.1)
+    return Plan(
+        "classes", "log_loss", False, stages, blends, weights, PRIOR, costs, ROWS, 1.0, 0.5, 0.1
+    )
 
 
 @pytest.fixture(scope="module")

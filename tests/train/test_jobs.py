@@ -53,6 +53,18 @@ def test_a_job_trains_on_all_but_its_fold_and_the_refit_on_all_but_the_holdout(
     assert Job(3).predictions_file(workspace).name == "refit.holdout.safetensors"
 
 
+def test_of_two_folds_a_quarter_of_the_other_is_to_choose_on(
+    harness: Harness, workspace: Path
+) -> None:
+    edit(workspace / "competition.toml", "k = 3", "k = 2")
+    assert harness("fold") == 0
+    training = training_of(workspace)
+    rows, _ = Job(0, 0, 0).split(training)
+    inner = Job(0, 0, 0).inner(training, rows)
+    assert 0 < inner.sum() < len(rows) / 2
+    assert harness("train", "--only", "probe") == 0
+
+
 def test_soup_and_refit_are_trained_measured_and_used(
     harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

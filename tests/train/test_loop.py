@@ -69,7 +69,8 @@ def fold_of(
     inner: int = 0,
 ) -> Fold:
     rows = np.arange(len(target))
-    examples = Examples((pixels,), target_matrix(target, 3), rows[inner:], rows[:inner])
+    weights = np.ones(len(target), np.float32)
+    examples = Examples((pixels,), target_matrix(target, 3), weights, rows[inner:], rows[:inner])
     return Fold(model, task, examples, model.transforms(()), seed, "key")
 
 
@@ -224,6 +225,17 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path: Path) -> N
     pieces, _ = trained(fold, tmp_path / "b", speed=Speed(pieces=4))
     weight = "backbone.fc.weight"
     assert whole.state_dict()[weight] == pytest.approx(pieces.state_dict()[weight], abs=1e-4)
+
+
+def test_rows_that_count_little_teach_little(tmp_path: Path) -> None:
+    """The same pictures stand there twice, once with wrong labels; the weights tell which."""
+    pixels, target = images(24, 32)
+    both, labels = np.concatenate([pixels, pixels]), np.concatenate([target, (target + 1) % 3])
+    fold = fold_of(section(epochs=12, batch_size=8, lr=3e-3), both, labels)
+    weights = np.repeat(np.array([1.0, 0.01], np.float32), 24)
+    network, _ = trained(replace(fold, examples=replace(fold.examples, weights=weights)), tmp_path)
+    decided = predict_batch(network, pixels, CPU).argmax(axis=1)
+    assert (decided == target).mean() > 0.8
 
 
 def test_bf16_trains(tmp_path: Path) -> None:

@@ -51,3 +51,9 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
     fold_file(tmp_path, 0).write_bytes(b"\x00" * 40)
     with pytest.raises(WorkspaceError, match=r"fold0\.safetensors"):
         load_arrays(fold_file(tmp_path, 0))
+
+
+def test_others_may_read_arrays_as_they_may_read_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    save_arrays(tmp_path / "a.safetensors", {"a": np.zeros(2)})
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "usual").stat().st_mode

@@ -2,12 +2,13 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.board.ledger import Ledger
 from harness.errors import WorkspaceError
+from harness.workspace.ledger import Ledger, Standing, Upload
 from harness.workspace.submissions import Sidecar
 
 SIDECAR = Sidecar(
@@ -90,6 +91,43 @@ def test_a_ledger_of_layout_1_is_taken_over(tmp_path: Path) -> None:
     assert old.local_score == 0.5
     assert old.place is None
     assert newer.expected == (0.3, 0.7)
+
+
+def test_a_ledger_of_layout_2_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    Ledger(path).record("old", "digest", SIDECAR)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE upload")
+        connection.execute("DROP TABLE standing")
+        connection.execute("PRAGMA user_version = 2")
+    assert Ledger(path).uploads() == []
+    assert Ledger(path).standing() is None
+    assert [entry.name for entry in Ledger(path).entries()] == ["old"]
+
+
+def test_uploads_and_the_standing_are_kept(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "board.sqlite")
+    assert ledger.uploads() == []
+    sent = Upload("digest", "one", "2026-01-01", "pending", 7)
+    ledger.keep_uploads(sent)
+    ledger.keep_uploads(scored := replace(sent, status="complete", public_score=0.4))
+    assert ledger.uploads() == [scored]
+    ledger.forget_uploads("digest")
+    assert ledger.uploads() == []
+    for allowed in (5, 4):
+        standing = Standing("2026-01-01", 5 - allowed, allowed, (0.9, 0.8))
+        ledger.keep_standing(standing)
+    assert ledger.standing() == standing
+
+
+def test_what_was_uploaded_keeps_its_row(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "board.sqlite")
+    ledger.record("one", "digest", SIDECAR)
+    ledger.keep_uploads(Upload("digest", "one", "2026-01-01", "pending", 7))
+    ledger.record("one", "other digest", SIDECAR)
+    uploaded, newer = sorted(ledger.entries(), key=lambda entry: entry.file_digest)
+    assert uploaded.name.startswith("one@")
+    assert newer.name == "one"
 
 
 def test_a_damaged_ledger_is_named_and_kept(tmp_path: Path) -> None:

@@ -1,16 +1,18 @@
-"""The ledger: every submission with what was believed of it and what it scored (SQLite)."""
+"""The ledger: every submission, what was believed of it and what it scored (SQLite)."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from harness.errors import WorkspaceError
 from harness.workspace.submissions import Sidecar
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS submission (
     name           TEXT PRIMARY KEY,
@@ -32,10 +34,33 @@ CREATE TABLE IF NOT EXISTS submission (
     expected_high  REAL
 )
 """
+_UPLOAD = """
+CREATE TABLE IF NOT EXISTS upload (
+    digest        TEXT PRIMARY KEY,  -- the file's; stands in the message at Kaggle, too
+    name          TEXT NOT NULL,
+    made          TEXT NOT NULL,     -- UTC, ISO 8601
+    status        TEXT NOT NULL,     -- unconfirmed, pending, complete, error
+    ref           INTEGER,           -- Kaggle's number; NULL while nobody knows of one
+    public_score  REAL,
+    private_score REAL,
+    error         TEXT NOT NULL
+)
+"""
+_STANDING = """
+CREATE TABLE IF NOT EXISTS standing (
+    taken   TEXT NOT NULL,           -- UTC, ISO 8601
+    today   INTEGER NOT NULL,
+    allowed INTEGER NOT NULL,
+    scores  TEXT NOT NULL            -- of all teams, a JSON list, the best first
+)
+"""
+_FROM_LAYOUT_2 = (_UPLOAD, _STANDING)
 _FROM_LAYOUT_1 = (
     "ALTER TABLE submission ADD COLUMN expected_low REAL",
     "ALTER TABLE submission ADD COLUMN expected_high REAL",
+    *_FROM_LAYOUT_2,
 )
+_MIGRATIONS = {0: (_SCHEMA, *_FROM_LAYOUT_2), 1: _FROM_LAYOUT_1, 2: _FROM_LAYOUT_2}
 
 
 @dataclass(frozen=True)
@@ -78,6 +103,42 @@ class Entry:
         return "below" if self.local_score < low else "above"
 
 
+UNCONFIRMED = "unconfirmed"
+"""The status of an upload that nobody knows to have arrived."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A submission at Kaggle; the fields are the table's columns.
+
+    ``digest`` is that of the submission's file, or "ref:<number>" of one made without the harness.
+    """
+
+    digest: str
+    name: str
+    made: str
+    status: str
+    ref: int | None = None
+    public_score: float | None = None
+    private_score: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The competition as last seen: submissions made and left today, all teams' scores."""
+
+    taken: str
+    today: int
+    allowed: int
+    scores: tuple[float, ...]
+
+
+def utc_now() -> str:
+    """Now, as the ledger writes it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 class Ledger:
     """submissions/board.sqlite."""
 
@@ -94,7 +155,7 @@ class Ledger:
                 return False
             entry = Entry(
                 name=name,
-                recorded=datetime.now(UTC).isoformat(timespec="seconds"),
+                recorded=utc_now(),
                 file_digest=file_digest,
                 ensemble=sidecar.ensemble,
                 folds=sidecar.folds,
@@ -111,12 +172,13 @@ class Ledger:
                 expected_low=sidecar.expected_low,
                 expected_high=sidecar.expected_high,
             )
-            values = vars(entry)
-            names = ", ".join(values)
-            marks = ", ".join(f":{column}" for column in values)
+            # what Kaggle has keeps its row, under a name that tells it from the new file's
             connection.execute(
-                f"INSERT OR REPLACE INTO submission ({names}) VALUES ({marks})", values
+                "UPDATE submission SET name = name || '@' || recorded WHERE name = ? "
+                "AND file_digest IN (SELECT digest FROM upload)",
+                (name,),
             )
+            _replace(connection, "submission", vars(entry))
             return True
 
     def record_score(self, name: str, score: float) -> None:
@@ -131,12 +193,43 @@ class Ledger:
 
     def entries(self) -> list[Entry]:
         """All submissions, the oldest first."""
+        return [Entry(**row) for row in self._rows("submission ORDER BY recorded, name")]
+
+    def keep_uploads(self, *uploads: Upload) -> None:
+        """Enter what is known of uploads, in place of what was known before: of all or of none."""
+        with self._connect() as connection:
+            for upload in uploads:
+                _replace(connection, "upload", vars(upload))
+
+    def forget_uploads(self, *digests: str) -> None:
+        """Strike out uploads that are known not to have been made."""
+        with self._connect() as connection:
+            for digest in digests:
+                connection.execute("DELETE FROM upload WHERE digest = ?", (digest,))
+
+    def uploads(self) -> list[Upload]:
+        """All uploads, the oldest first."""
+        return [Upload(**row) for row in self._rows("upload ORDER BY made, ref, digest")]
+
+    def keep_standing(self, standing: Standing) -> None:
+        """Enter how the competition stands, in place of how it stood before."""
+        with self._connect() as connection:
+            connection.execute("DELETE FROM standing")
+            values = vars(standing) | {"scores": json.dumps(standing.scores)}
+            _replace(connection, "standing", values)
+
+    def standing(self) -> Standing | None:
+        """How the competition was last seen to stand; None if it never was."""
+        for row in self._rows("standing"):
+            return Standing(**row | {"scores": tuple(json.loads(row["scores"]))})
+        return None
+
+    def _rows(self, table: str) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
         with self._connect() as connection:
             connection.row_factory = sqlite3.Row
-            rows = connection.execute("SELECT * FROM submission ORDER BY recorded, name")
-            return [Entry(**dict(row)) for row in rows]
+            return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
@@ -145,8 +238,8 @@ class Ledger:
         try:
             with closing(sqlite3.connect(self.path)) as connection, connection:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if version in (0, 1):
-                    for statement in (_SCHEMA,) if version == 0 else _FROM_LAYOUT_1:
+                if version in _MIGRATIONS:
+                    for statement in _MIGRATIONS[version]:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 elif version != SCHEMA_VERSION:
@@ -162,3 +255,9 @@ class Ledger:
             raise WorkspaceError(
                 self.path, f"is no sound ledger ({error})", "move it away; a new one is begun"
             ) from error
+
+
+def _replace(connection: sqlite3.Connection, table: str, values: dict[str, Any]) -> None:
+    names = ", ".join(values)
+    marks = ", ".join(f":{column}" for column in values)
+    connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values)

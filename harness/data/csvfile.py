@@ -1,0 +1,50 @@
+"""A CSV file, plain or the only one in a zip file, as bytes. Free of pandas and pyarrow."""
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from harness.errors import DataError
+
+MOST_UNPACKED = 200
+"""A zip member may unpack to so many times its packed size (tables: 3 to 20 times) …"""
+ALWAYS_UNPACKED = 1 << 28
+"""… and to so many bytes in any case."""
+
+
+@contextmanager
+def open_csv(path: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes, those of its only member if it is a zip file; nothing is unpacked to disk.
+
+    A DataError if there is another number of members, or if the one cannot be trusted.
+    """
+    if path.suffix.lower() != ".zip":
+        with path.open("rb") as file:
+            yield file
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = [
+            member
+            for member in archive.infolist()
+            if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+        ]
+        if len(members) != 1:
+            raise DataError(path, f"holds {len(members)} files", "it needs exactly one CSV file")
+        (member,) = members
+        place = PurePosixPath(member.filename.replace("\\", "/"))
+        if place.is_absolute() or ".." in place.parts:
+            raise DataError(
+                path, f"holds {member.filename!r}, which leads out of it", "do not trust this file"
+            )
+        most = max(ALWAYS_UNPACKED, MOST_UNPACKED * member.compress_size)
+        if member.file_size > most:
+            raise DataError(
+                path,
+                f"would unpack to {member.file_size / 2**30:.1f} GB, "
+                f"{member.file_size // max(1, member.compress_size)} times its size",
+                "unpack it yourself if you trust it",
+            )
+        with archive.open(member) as file:
+            yield file

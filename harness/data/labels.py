@@ -1,0 +1,144 @@
+"""The label columns' text → targets in the harness's own shapes. Pure."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.competition import Competition
+from harness.data.frame import Coded
+from harness.errors import DataError
+from harness.metrics import decide
+
+if TYPE_CHECKING:
+    from harness.data.table import Sample
+
+Strings = NDArray[np.object_]
+Targets = tuple[NDArray[Any], tuple[str, ...], Strings]
+"""(target, names of the prediction columns, labels as text), as in harness.data.table.Table."""
+
+
+def make_targets(
+    competition: Competition,
+    columns: dict[str, Coded],
+    ids: Strings,
+    sample: "Sample | None",
+    source: Path,
+) -> Targets:
+    """What the label columns say; a DataError names the first row that does not fit the task."""
+    task, names = competition.task, tuple(columns)
+    # in a cell of joined labels nothing may stand: a picture may have none of them
+    if task != "multilabel" or len(columns) > 1:
+        _require_labels(list(columns.values()), ids, source)
+    if len(columns) > 1:
+        return _from_marks(competition, columns, source)
+    (column,) = columns.values()
+    if task == "regression":
+        return _numbers(column, source, names[0]), names, column.texts()
+    if task == "multilabel":
+        return _joined_labels(column, competition.data.separator)
+    classes = _class_order(competition, sorted_names(column.names.tolist()), sample, source)
+    place = {name: code for code, name in enumerate(classes)}
+    codes = np.array([place[name] for name in column.names], np.int64)[column.codes]
+    return codes, tuple(classes), column.texts()
+
+
+def sorted_names(names: Sequence[str]) -> list[str]:
+    """Class names in order: numbers numerically where all are numbers, else as text.
+
+    >>> sorted_names(["10", "9", "-1"])
+    ['-1', '9', '10']
+    """
+    if all(re.fullmatch(r"[+-]?\d+(\.\d*)?", name) for name in names):
+        return sorted(names, key=lambda name: (float(name), name))
+    return sorted(names)
+
+
+def _require_labels(columns: Sequence[Coded], ids: Strings, source: Path) -> None:
+    empty = np.flatnonzero(np.any([(c.names == "")[c.codes] for c in columns], axis=0))
+    if len(empty):
+        raise DataError(
+            source,
+            f"{len(empty)} row(s) have no label, the first is id {ids[empty[0]]!r}",
+            "label them or leave them out of the training table",
+        )
+
+
+def _from_marks(competition: Competition, columns: dict[str, Coded], source: Path) -> Targets:
+    """Columns of 0 and 1: a class each, or a label each."""
+    names = tuple(columns)
+    matrix = np.column_stack([_numbers(columns[name], source, name) for name in names])
+    if not np.isin(matrix, (0, 1)).all():
+        raise DataError(source, f"label columns {names[:3]}… hold more than 0 and 1", "mend")
+    if competition.task == "multilabel":
+        joined = [" ".join(np.array(names)[row == 1]) for row in matrix]
+        return matrix.astype(np.int8), names, np.array(joined, dtype=object)
+    odd = np.flatnonzero(matrix.sum(axis=1) != 1)
+    if len(odd):
+        raise DataError(
+            source,
+            f"row {odd[0] + 2} marks {int(matrix[odd[0]].sum())} classes",
+            "a one-hot table marks exactly one; else set task = 'multilabel'",
+        )
+    return decide(matrix), names, np.array(names, dtype=object)[decide(matrix)]
+
+
+def _joined_labels(column: Coded, separator: str) -> Targets:
+    """0/1 (rows, labels) of labels joined by a separator."""
+    split = [{label for label in text.split(separator) if label} for text in column.names]
+    names = sorted_names(sorted(set().union(*split)))
+    hot = np.array([[name in one for name in names] for one in split], dtype=np.int8)
+    return hot.reshape(len(split), -1)[column.codes], tuple(names), column.texts()
+
+
+def _class_order(
+    competition: Competition, classes: list[str], sample: "Sample | None", source: Path
+) -> list[str]:
+    """The classes in the sample submission's order where it has a column a class."""
+    if len(classes) < 2:
+        raise DataError(source, f"has the single class {classes[0]!r}", "check the label column")
+    task = competition.task
+    if task == "binary" and len(classes) != 2:
+        raise DataError(
+            source, f"has {len(classes)} classes for task 'binary'", "set task = 'multiclass'"
+        )
+    if sample is None or len(sample.target_columns) == 1:
+        if sample is not None and task != "binary" and not competition.metric.names_labels:
+            raise DataError(
+                sample.path,
+                f"has the one column {sample.target_columns[0]!r} for {len(classes)} classes and "
+                f"metric {competition.metric.name!r}",
+                "such a metric needs a column a class; check task and metric in competition.toml",
+            )
+        return classes
+    columns = list(sample.target_columns)
+    if odd := sorted(set(columns) ^ set(classes)):
+        side = "a column that is no class" if odd[0] in columns else "no column for class"
+        raise DataError(
+            sample.path,
+            f"disagrees with {source.name}: {side}: {odd[0]!r}",
+            "check task and label column in competition.toml",
+        )
+    return columns
+
+
+def _numbers(column: Coded, source: Path, name: str) -> NDArray[np.float64]:
+    numbers = np.array([_number(text) for text in column.names], np.float64)
+    odd = np.flatnonzero(~np.isfinite(numbers)[column.codes])
+    if len(odd):
+        raise DataError(
+            source,
+            f"row {odd[0] + 2}, column {name!r} is {column.texts()[odd[0]]!r}, not a number",
+            "mend the value or the task in competition.toml",
+        )
+    return numbers[column.codes]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,136 @@
+"""Images by the patterns of competition.toml: found by id, or found with what their paths say."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from harness.competition import DataSection
+from harness.data.sound import MOST_CHARACTERS
+from harness.errors import DataError
+from harness.patterns import common_home, fill, home, level_regex
+
+
+def match_files(patterns: Sequence[str], root: Path) -> dict[str, Mapping[str, str]]:
+    """Path below the patterns' common home → what the names in braces stand for, sorted by path.
+
+    Hidden files are left out. A DataError if a home is no folder, or a link leads out of it.
+    """
+    found: dict[str, Mapping[str, str]] = {}
+    below = common_home(patterns)
+    for pattern in patterns:
+        levels = pattern[len(home(pattern)) :].lstrip("/").split("/")
+        for path, columns in _walk(root / home(pattern), levels):
+            relative = os.path.relpath(path, root / below).replace(os.sep, "/")
+            found[relative] = columns
+    return dict(sorted(found.items()))
+
+
+def listed_test_ids(data: DataSection, root: Path) -> list[str]:
+    """The ids of the images that ``test_images`` finds, sorted; a DataError if there are none.
+
+    For competitions whose test set is a folder and nothing else.
+    """
+    if not data.test_images:
+        raise DataError(
+            "competition.toml [data]",
+            "names neither 'test' nor 'sample_submission' nor 'test_images'",
+            "add one, so that the ids to predict are known",
+        )
+    ids = sorted({said["id"] for said in match_files(data.test_images, root).values()})
+    if not ids:
+        raise DataError(
+            root / home(data.test_images[0]),
+            f"has no image that fits {data.test_images[0]!r}",
+            "mend 'test_images' in competition.toml",
+        )
+    return ids
+
+
+def _walk(folder: Path, levels: Sequence[str]) -> Iterable[tuple[str, dict[str, str]]]:
+    """Every file below ``folder`` whose path fits the pattern's ``levels``, with its columns."""
+    if not folder.is_dir():
+        raise DataError(folder, "there is no such folder", "check [data] in competition.toml")
+    real_home = os.path.realpath(folder)
+    waiting: list[tuple[str, int, dict[str, str]]] = [(os.fspath(folder), 0, {})]
+    while waiting:
+        here, depth, columns = waiting.pop()
+        level, last = level_regex(levels[depth]), depth == len(levels) - 1
+        with os.scandir(here) as entries:
+            for entry in entries:
+                fits = None if entry.name.startswith(".") else level.fullmatch(entry.name)
+                if not fits or not (entry.is_file() if last else entry.is_dir()):
+                    continue
+                if entry.is_symlink():
+                    _require_inside(entry.path, real_home, folder, entry.name)
+                if not _is_utf8(entry.name):
+                    raise DataError(here, f"holds {entry.name!r}, no UTF-8", "rename the file")
+                said = columns | fits.groupdict()
+                if last:
+                    yield entry.path, said
+                else:
+                    waiting.append((entry.path, depth + 1, said))
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether the name is text: Python gives bytes that are none as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def locate(patterns: Sequence[str], root: Path, ids: Iterable[str]) -> list[Path | None]:
+    """The image of each id by the first pattern that has one; None where none has.
+
+    An id is data, not a path: one that would leave the images' folder is refused with a DataError,
+    whether by ``..``, by being absolute or through a symbolic link.
+    """
+    folders = [_Folder(root, pattern) for pattern in patterns]
+    return [next((p for f in folders if (p := f.find(id_)) is not None), None) for id_ in ids]
+
+
+class _Folder:
+    """A pattern's images; each folder is listed once, so that a million ids take a second."""
+
+    def __init__(self, root: Path, pattern: str) -> None:
+        self.pattern, self.root = pattern, root
+        self.home = root / home(pattern)
+        self.real_home = os.path.realpath(self.home)
+        self.listed: dict[str, dict[str, bool]] = {}  # folder → file name → whether it is a link
+
+    def find(self, id_: str) -> Path | None:
+        """The image of an id, if it is there."""
+        path = fill(self.pattern, id_)
+        steps = path.split("/")
+        if (
+            "\0" in id_
+            or len(id_) > MOST_CHARACTERS
+            or id_.startswith("/")
+            or ".." in steps
+            or (os.sep == "\\" and ("\\" in id_ or ":" in id_))
+        ):
+            raise _leaves(self.home, id_)
+        folder, _, name = path.rpartition("/")
+        if folder not in self.listed:
+            self.listed[folder] = self._list(self.root / folder, id_)
+        if (link := self.listed[folder].get(name)) is None:
+            return None
+        found = self.root / path
+        if link:
+            _require_inside(found, self.real_home, self.home, id_)
+        return found
+
+    def _list(self, folder: Path, id_: str) -> dict[str, bool]:
+        if not folder.is_dir():
+            return {}
+        _require_inside(folder, self.real_home, self.home, id_)
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
+
+
+def _require_inside(path: Path | str, real_home: str, folder: Path, id_: str) -> None:
+    real = os.path.realpath(path)
+    if real != real_home and not real.startswith(real_home.rstrip(os.sep) + os.sep):
+        raise _leaves(folder, id_)
+
+
+def _leaves(folder: Path, id_: str) -> DataError:
+    shown = id_ if len(id_) <= 100 else f"{id_[:100]}… ({len(id_):,} characters)"
+    return DataError(folder, f"id {shown!r} leads out of the images' folder", "ids must stay in it")

@@ -1,0 +1,108 @@
+"""What an examination found, and what comes next. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.data.images import ImageFacts
+
+Verdict = Literal["ok", "note", "mend"]
+SHOWN = 3
+"""Files that are named of those with the same fault."""
+SMALL = 16
+"""Pixels; a side shorter than that says little."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: ``mend`` is what must be mended, ``note`` what may surprise."""
+
+    verdict: Verdict
+    topic: str
+    text: str
+
+
+def credential_finding(state: str, text: str, warning: str | None, *, wanted: bool) -> Finding:
+    """What ``harness.kaggle.credentials`` says, as a finding.
+
+    ``wanted``: competition.toml names a Kaggle competition, so that none is a fault.
+    """
+    if warning:
+        return Finding("mend", "kaggle", warning)
+    if state in ("found", "works"):
+        return Finding("ok", "kaggle", text)
+    return Finding("mend" if wanted else "note", "kaggle", text)
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """One image file: its ``fault`` (missing, empty, unreadable) and why, or what it is."""
+
+    name: str
+    fault: Literal["missing", "empty", "unreadable"] | None = None
+    why: str = ""
+    facts: ImageFacts | None = None
+
+
+def image_findings(what: str, reports: Sequence[ImageReport]) -> list[Finding]:
+    """What is to be said of ``what`` images: their faults by kind, odd modes, tiny ones."""
+    found = []
+    for fault in ("missing", "empty", "unreadable"):
+        bad = [report for report in reports if report.fault == fault]
+        if bad:
+            shown = "; ".join(f"{r.name}{f' ({r.why})' if r.why else ''}" for r in bad[:SHOWN])
+            more = ", …" if len(bad) > SHOWN else ""
+            found.append(
+                Finding("mend", what, f"{len(bad)} of {len(reports)} are {fault}: {shown}{more}")
+            )
+    good = [(report.name, report.facts) for report in reports if report.facts is not None]
+    if not good:
+        return found
+    modes = Counter(facts.mode for _, facts in good)
+    usual = modes.most_common(1)[0][0]
+    for mode, count in sorted(modes.items()):
+        if mode != usual:
+            first = next(name for name, facts in good if facts.mode == mode)
+            text = f"{count} of {len(good)} are {mode} where most are {usual}, the first is {first}"
+            found.append(Finding("note", what, text))
+    if any(mode.startswith("I;16") for mode in modes):
+        found.append(Finding("note", what, "16-bit grey: the higher 8 bits are used"))
+    if tiny := [name for name, facts in good if min(facts.width, facts.height) < SMALL]:
+        text = f"{len(tiny)} have a side shorter than {SMALL} pixels, the first is {tiny[0]}"
+        found.append(Finding("note", what, text))
+    widths, heights = zip(*((f.width, f.height) for _, f in good), strict=True)
+    shape = f"{min(widths)}–{max(widths)} × {min(heights)}–{max(heights)} pixels, {usual}"
+    found.append(Finding("ok", what, f"{len(good)} can be read: {shape}"))
+    return found
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a workspace has: folds, the models without OOF file, an ensemble, plans, submissions."""
+
+    folds: bool
+    untrained: tuple[str, ...]
+    ensemble: bool
+    budget: bool
+    plans: bool
+    submissions: tuple[str, ...]
+
+
+def next_verb(progress: Progress) -> str:
+    """The verb that goes on from there.
+
+    >>> next_verb(Progress(True, ("lite0",), False, False, False, ()))
+    'train'
+    """
+    if not progress.folds:
+        return "fold"
+    if progress.untrained:
+        return "train"
+    if not progress.ensemble:
+        return "stack"
+    if progress.budget and not progress.plans:
+        return "cost"
+    if not progress.submissions:
+        return "submit"
+    return "board"

@@ -1,0 +1,278 @@
+"""From what lies in a competition's folder to [data] and the task, each with its reason. Pure.
+
+What cannot be decided becomes a question for the user, never a silent guess.
+"""
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from harness.competition import Task
+from harness.init.hints import group_candidates, metadata_candidates, usual_metric
+from harness.init.labels import Question, is_marks, question_of
+from harness.init.places import (
+    Index,
+    class_folders,
+    labels_in_names,
+    places_called_test,
+    places_of,
+)
+from harness.init.records import Columns, Proposal, Seen, Setting
+
+FOLDS = 5
+_ORDER = ("train", "test", "images", "test_images", "sample_submission", "id", "label", "labels")
+_LABEL = re.compile(r"^(label|labels|class|target|category|species|breed|diagnosis|y)$", re.I)
+
+
+def infer(seen: Seen) -> Proposal:
+    """The settings for a competition whose folder looks like that."""
+    return _Inference(seen).proposal()
+
+
+class _Inference:
+    """The findings so far, in the order in which they build on each other."""
+
+    def __init__(self, seen: Seen) -> None:
+        self.seen = seen
+        self.index = Index(seen.images)
+        self.data: dict[str, Setting] = {}
+        self.questions: list[str] = []
+        self.sample = self._sample()
+        self.asked = self._columns_asked()
+
+    def proposal(self) -> Proposal:
+        train = self._train()
+        if train is None:
+            question, labels = self._rows_from_paths()
+        else:
+            question, labels = self._rows_from_table(train)
+        self._sample_and_test(train)
+        groups, metadata = self._of_use(train)
+        folds = {}
+        few = {label: rows for label, rows in labels.items() if 0 < rows < FOLDS}
+        if few:
+            label = min(few, key=lambda one: (few[one], one))
+            why = f"class {label!r} has {few[label]} rows for {FOLDS} folds"
+            folds["rare"] = Setting("spread", why)
+        return Proposal(
+            {
+                "task": Setting(question.task, question.why, question.doubt),
+                "metric": usual_metric(question.task, column_a_class=len(self.asked) > 2),
+            },
+            {key: self.data[key] for key in _ORDER if key in self.data},
+            folds,
+            groups,
+            metadata,
+            tuple(self.questions),
+        )
+
+    # ---- the sample submission
+
+    def _sample(self) -> str | None:
+        named = [
+            name
+            for name, columns in self.seen.tables.items()
+            if re.search(r"sample|submission", posixpath.basename(name), re.I) and len(columns) > 1
+        ]
+        named.sort(key=lambda name: (not re.search("sample.*submission", name, re.I), len(name)))
+        if len(named) > 1:
+            self.questions.append(
+                f"{_listed(named[1:])} may be the sample submission instead of {named[0]}"
+            )
+        return named[0] if named else None
+
+    def _columns_asked(self) -> list[str]:
+        """The sample's columns, the id first; empty without a sample."""
+        return list(self.seen.tables[self.sample]) if self.sample else []
+
+    # ---- the training table
+
+    def _train(self) -> str | None:
+        """The table whose rows have labels, and images by an id."""
+        scores = {name: self._train_score(name) for name in self.seen.tables if name != self.sample}
+        fit = sorted((n for n in scores if scores[n] >= 3), key=lambda n: (-scores[n], n))
+        if len(fit) > 1 and scores[fit[0]] == scores[fit[1]]:
+            self.questions.append(f"{fit[1]} fits as the training table as well as {fit[0]}")
+        return fit[0] if fit else None
+
+    def _train_score(self, name: str) -> int:
+        columns = self.seen.tables[name]
+        base = posixpath.basename(name).lower()
+        id_column = self._id_column(columns)
+        if id_column is None:
+            return 0
+        labelled = self._label_columns(columns, id_column)
+        return 2 + 2 * bool(labelled) + bool(re.search("train|label", base)) - 3 * ("test" in base)
+
+    def _id_column(self, columns: Columns) -> str | None:
+        """The column whose cells differ and name images; the sample's id column if it does."""
+        named = [name for name in self.asked[:1] if name in columns]
+        for name in (*named, *(other for other in columns if other not in named)):
+            cells = columns[name].tolist()
+            if len(set(cells)) == len(cells) and (
+                places_of(cells, self.index).found > len(cells) / 2
+            ):
+                return name
+        return None
+
+    def _label_columns(self, columns: Columns, id_column: str) -> list[str]:
+        """The sample's own columns; else the one whose values they are; else what is called so."""
+        targets = self.asked[1:]
+        if targets and all(name in columns for name in targets):
+            return targets
+        others = [name for name in columns if name != id_column]
+        if len(targets) > 1:
+            return [
+                n for n in others if 1 < len(set(columns[n]) & set(targets)) == len(set(columns[n]))
+            ][:1]
+        named = [name for name in others if _LABEL.match(name)]
+        return named[:1] if named or len(others) != 1 else others
+
+    def _rows_from_table(self, train: str) -> tuple[Question, Counter[str]]:
+        columns = self.seen.tables[train]
+        id_column = self._id_column(columns)
+        assert id_column is not None  # else it would not be the training table
+        ids = columns[id_column].tolist()
+        places = places_of(ids, self.index, "train", avoid="test")
+        labels = self._label_columns(columns, id_column)
+        self.data["train"] = Setting(train, f"has labels and {len(ids)} rows")
+        self.data["id"] = Setting(id_column, "every cell differs and is the name of an image")
+        self._place("images", places.patterns, len(ids), places.found, places.others)
+        if not labels:
+            self.questions.append(
+                f"which column is the label? {train} has {_listed(list(columns)[:20])}"
+            )
+            return Question("multiclass", "not known without a label", "what is asked?"), Counter()
+        if len(labels) > 1:
+            return self._rows_of_marks(columns, labels)
+        (label,) = labels
+        same = label in self.asked
+        why = "is the sample's column" if same else "holds the sample's columns as its values"
+        self.data["label"] = Setting(label, why if self.sample else "by its name")
+        asked = self.seen.tables[self.sample][label].tolist() if self.sample and same else None
+        question = question_of(label, columns[label], asked)
+        return question, _class_counts(question, columns[label])
+
+    def _rows_of_marks(
+        self, columns: Columns, labels: Sequence[str]
+    ) -> tuple[Question, Counter[str]]:
+        self.data["labels"] = Setting(list(labels), "the sample's columns, which the table has")
+        if not all(is_marks(columns[name]) for name in labels):
+            doubt = f"the columns {_listed(labels)} hold more than 0 and 1"
+            return Question("multilabel", "several label columns", doubt), Counter()
+        marks = [[cell.startswith("1") for cell in columns[name]] for name in labels]
+        counts = Counter({name: sum(row) for name, row in zip(labels, marks, strict=True)})
+        if all(sum(row) == 1 for row in zip(*marks, strict=True)):
+            return Question("multiclass", "each row marks exactly one of the columns"), counts
+        return Question("multilabel", "a row may mark none or several of the columns"), counts
+
+    def _rows_from_paths(self) -> tuple[Question, Counter[str]]:
+        found = class_folders(self.seen.images)
+        why = "no table has labels; the images lie in a folder a class"
+        if found is None:
+            found, why = (
+                labels_in_names(self.seen.images),
+                "no table; file names begin with a class",
+            )
+        if found is None:
+            self.questions.append("no table, folder or file name seems to hold the labels")
+            self.data["images"] = Setting("train/{label}/{id}.png", "only an example")
+            return Question("multiclass", "not known without labels", "what is asked?"), Counter()
+        patterns, classes = found
+        self._place("images", patterns, len(self.seen.images), None, ())
+        self.data["images"] = Setting(self.data["images"].value, f"{why}: {_listed(classes)}")
+        if self.asked:
+            self.data["id"] = Setting(self.asked[0], "the sample's first column")
+        task: Task = "binary" if len(classes) == 2 else "multiclass"
+        counts = Counter(label for path in self.seen.images for label in [_class_of(path, classes)])
+        del counts[""]
+        return Question(task, f"{len(classes)} classes"), counts
+
+    # ---- test rows, sample, metric and what may be of use
+
+    def _sample_and_test(self, train: str | None) -> None:
+        if self.sample is None:
+            if test := places_called_test(self.seen.images):
+                self._place("test_images", test, 0, None, ())
+            else:
+                self.questions.append("which images are to be predicted? (test_images)")
+            return
+        self.data["sample_submission"] = Setting(self.sample, "by its name")
+        sample = self.seen.tables[self.sample]
+        ids = sample[self.asked[0]].tolist()
+        for name, columns in self.seen.tables.items():
+            if name not in (train, self.sample) and set(columns.get(self.asked[0], ())) == set(ids):
+                self.data["test"] = Setting(name, "has the sample's ids")
+                break
+        places = places_of(ids, self.index, "test", avoid="train")
+        if not places.found:
+            self.questions.append(
+                f"no image has an id of {self.sample}: where are the test images? (test_images)"
+            )
+        elif list(places.patterns) != _as_list(self.data["images"].value):
+            self._place("test_images", places.patterns, len(ids), places.found, places.others)
+
+    def _place(
+        self,
+        key: str,
+        patterns: Sequence[str],
+        ids: int,
+        found: int | None,
+        others: Sequence[str],
+    ) -> None:
+        doubt = None
+        if found is not None and found < ids:
+            doubt = f"{ids - found} of {ids} ids have no image"
+        elif others:
+            doubt = f"{_listed(others)} would fit as well"
+        why = "by the ids" if found is not None else "by the folder's name"
+        value = patterns[0] if len(patterns) == 1 else list(patterns)
+        self.data[key] = Setting(value, why, doubt)
+
+    def _of_use(self, train: str | None) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
+        """(columns that may be groups, columns that may be metadata)."""
+        if train is None:
+            return (), ()
+        columns, unused = self.seen.tables[train], self._unused(train)
+        groups = group_candidates(columns, unused, FOLDS)
+        if "test" not in self.data:
+            return groups, ()
+        named = {setting.value for setting in groups}
+        in_test = self.seen.tables[self.data["test"].value]
+        unused = [name for name in unused if name not in named]
+        return groups, metadata_candidates(columns, in_test, unused)
+
+    def _unused(self, train: str) -> list[str]:
+        used = {self.data["id"].value, *self.asked}
+        for key in ("label", "labels"):
+            if key in self.data:
+                used |= set(_as_list(self.data[key].value))
+        return [name for name in self.seen.tables[train] if name not in used]
+
+
+def _class_counts(question: Question, texts: NDArray[Any]) -> Counter[str]:
+    if question.task == "regression":
+        return Counter()
+    if question.task == "multilabel":
+        return Counter(word for text in texts for word in text.split())
+    return Counter(texts.tolist())
+
+
+def _class_of(path: str, classes: Sequence[str]) -> str:
+    folder, name = posixpath.split(path)
+    label = posixpath.basename(folder)
+    if label in classes:
+        return label
+    return next((one for one in classes if re.match(re.escape(one) + "[._-]", name)), "")
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")

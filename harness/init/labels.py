@@ -1,0 +1,82 @@
+"""What kind of question a label column asks. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.competition import Task
+
+_SCALE = re.compile(r"grade|level|stage|severity|diagnosis|score|rating|degree", re.I)
+MOST_STEPS = 12
+"""An ordinal scale has hardly more."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """The task, why, and what could not be decided."""
+
+    task: Task
+    why: str
+    doubt: str | None = None
+
+
+def question_of(column: str, texts: NDArray[Any], asked: Sequence[str] | None) -> Question:
+    """What a single label column asks.
+
+    ``texts`` (rows,) are its cells; ``asked`` are the sample submission's cells for it, None if
+    the sample has a column a class or there is none.
+    """
+    values = sorted(set(texts.tolist()))
+    if joined := _joined(values):
+        return Question("multilabel", f"cells such as {joined!r} join labels with a space")
+    if len(values) == 2:
+        return Question("binary", f"{column!r} is {values[0]!r} or {values[1]!r}")
+    numbers = _numbers(values)
+    if numbers is None:
+        return Question("multiclass", f"{column!r} holds {len(values)} different texts")
+    whole = bool((numbers == np.round(numbers)).all())
+    steps = whole and set(numbers) == set(np.arange(numbers.min(), numbers.max() + 1))
+    wanted = _numbers(asked) if asked is not None else None
+    if wanted is not None and (wanted != np.round(wanted)).any():
+        return Question("regression", f"{column!r} is a number, in the sample not a whole one")
+    if not whole or (not steps and len(values) > MOST_STEPS):
+        return Question(
+            "regression",
+            f"{column!r} holds {len(values)} numbers from {numbers.min():g} to {numbers.max():g}",
+            None if not whole else "are they the numbers of classes? then task = 'multiclass'",
+        )
+    said = f"{column!r} holds the whole numbers {numbers.min():g} to {numbers.max():g}"
+    if len(values) > MOST_STEPS:
+        return Question("multiclass", said, "is it an amount? then task = 'regression'")
+    if asked is None:
+        return Question("multiclass", said)
+    if _SCALE.search(column):
+        return Question("ordinal", f"{said}, and its name is a scale's", "if not, 'multiclass'")
+    return Question("multiclass", said, "are they steps of a scale? then task = 'ordinal'")
+
+
+def is_marks(texts: NDArray[Any]) -> bool:
+    """Whether all cells are 0 or 1."""
+    return set(texts.tolist()) <= {"0", "1", "0.0", "1.0"}
+
+
+def _joined(values: Sequence[str]) -> str | None:
+    """A cell that joins labels with spaces, if there are such: most of their words stand alone,
+    too, as the words of a name do not."""
+    several = [value for value in values if " " in value.strip()]
+    words = {word for value in several for word in value.split()}
+    if several and len(words & set(values)) > len(words) / 2:
+        return min(several, key=len)
+    return None
+
+
+def _numbers(texts: Sequence[str]) -> NDArray[np.float64] | None:
+    try:
+        numbers = np.array([float(text) for text in texts])
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers).all() else None

@@ -1,0 +1,1 @@
+"""Kaggle: the data in, submissions and kernels out, the leaderboard noted."""

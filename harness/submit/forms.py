@@ -1,0 +1,100 @@
+"""The forms that a submission's cells can have, and predictions as text in that form. Pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.competition import Competition
+from harness.errors import ConfigError, DataError
+from harness.metrics import decide, guesses
+
+Form = Literal["probabilities", "probability", "label", "guesses", "labels", "values"]
+"""A column a class or label; the second class's probability; one label; the first guesses, or
+all labels of a row, in one cell; a number."""
+
+
+def form_of(competition: Competition, columns: Sequence[str]) -> Form:
+    """What stands in the submission's ``columns`` (without the id).
+
+    ConfigError where the metric asks for more than one column can say.
+    """
+    metric, task = competition.metric, competition.task
+    if task == "regression":
+        return "values"
+    if len(columns) > 1 or columns[0] in competition.data.labels:
+        return "probabilities"
+    if metric.needs == "guesses":
+        return "guesses"
+    if task == "multilabel":
+        if metric.needs != "labels":
+            raise ConfigError(
+                "competition.toml [competition]",
+                f"metric {metric.name!r} needs a column a label, and the submission has only "
+                f"{columns[0]!r}",
+                'check the metric; one of your own may say needs = "labels"',
+            )
+        return "labels"
+    return "label" if metric.names_labels else "probability"
+
+
+def default_columns(competition: Competition, targets: Sequence[str]) -> tuple[str, ...]:
+    """The columns to submit where no sample submission says: one, or a column a target."""
+    metric, task = competition.metric, competition.task
+    decided = metric.names_labels and task != "multilabel"
+    if decided or metric.needs == "guesses" or task == "binary":
+        return (competition.data.label_name,)
+    return tuple(targets)
+
+
+def cells(
+    competition: Competition,
+    columns: Sequence[str],
+    targets: Sequence[str],
+    predictions: NDArray[Any],
+) -> NDArray[np.object_]:
+    """(rows, columns) text for decided predictions (rows, targets).
+
+    DataError where a label that is to be joined with others has the separator in it.
+    """
+    names = np.array(targets, dtype=object)
+    match form_of(competition, columns):
+        case "probabilities":
+            if competition.task != "multilabel":  # whoever made them: rows sum to one
+                predictions = predictions / predictions.sum(axis=1, keepdims=True, dtype=float)
+            place = {name: i for i, name in enumerate(targets)}
+            return _text(predictions[:, [place[name] for name in columns]])
+        case "probability":
+            return _text(predictions[:, [1]])
+        case "label":
+            return names[decide(predictions)][:, None]
+        case "values":
+            return _text(predictions)
+        case "guesses":
+            chosen = list(names[guesses(predictions, competition.metric.k or 1)])
+        case "labels":
+            chosen = [names[row >= 0.5] for row in predictions]
+    return _joined(chosen, targets, competition.data.separator)
+
+
+def split(cell: str, separator: str) -> list[str]:
+    """The labels in a cell, in order."""
+    return [label for label in cell.split(separator) if label]
+
+
+def _joined(
+    chosen: Iterable[Iterable[str]], targets: Sequence[str], separator: str
+) -> NDArray[np.object_]:
+    if odd := [name for name in targets if separator in name]:
+        raise DataError(
+            "competition.toml [data]",
+            f"labels are joined by {separator!r}, and {odd[0]!r} has one in it",
+            "set another 'separator', or rename the label",
+        )
+    return np.array([[separator.join(row)] for row in chosen], dtype=object)
+
+
+def _text(values: NDArray[Any]) -> NDArray[np.object_]:
+    """Numbers as text of nine digits: rows that sum to 1 still do so to within 1e-6."""
+    return np.array([[f"{value:.9g}" for value in row] for row in values], dtype=object)

@@ -1,0 +1,178 @@
+"""A submission scored against a solution, as the competition's grader would."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.competition import Competition
+from harness.data.frame import read_frame
+from harness.data.labels import sorted_names
+from harness.data.table import Sample
+from harness.errors import ConfigError, DataError, nearest
+from harness.metrics import Metric, decide, metrics_for
+from harness.submit.check import check_submission
+from harness.submit.forms import form_of, split
+
+Array = NDArray[Any]
+Strings = NDArray[np.object_]
+
+
+def grade(
+    path: Path,
+    solution_path: Path,
+    competition: Competition,
+    sample: Sample | None,
+    metric: Metric,
+) -> float:
+    """The score of a submission CSV against a solution CSV.
+
+    The solution has the ids and either one label column or the submission's own columns. A
+    DataError says what a grader would refuse.
+    """
+    if competition.task not in metric.tasks:
+        raise ConfigError(
+            "--metric",
+            f"{metric.name!r} does not fit task {competition.task!r}",
+            f"what does: {', '.join(metrics_for(competition.task))}",
+        )
+    frame, solution = read_frame(path), read_frame(solution_path)
+    id_column = sample.id_column if sample else competition.data.id
+    for table, where in ((frame, path), (solution, solution_path)):
+        if id_column not in table.columns:
+            raise DataError(where, f"has no column {id_column!r}", "it names the rows")
+    columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
+    check_submission(path, frame, competition, id_column, columns, solution[id_column])
+    truth = solution.set_index(id_column).loc[frame[id_column]]
+    found = _Grader(solution_path, truth, frame[list(columns)], competition)
+    return metric.score(*found.truth_and_predictions())
+
+
+class _Grader:
+    """The rows of a solution and of a submission, which correspond."""
+
+    def __init__(
+        self, path: Path, truth: pd.DataFrame, cells: pd.DataFrame, competition: Competition
+    ) -> None:
+        self.path, self.truth, self.cells, self.competition = path, truth, cells, competition
+        self.columns = [str(column) for column in cells.columns]
+
+    def truth_and_predictions(self) -> tuple[Array, Array]:
+        """Both in the shapes of harness.metrics."""
+        separator = self.competition.data.separator
+        submitted: Strings = self.cells.iloc[:, 0].to_numpy(dtype=object)
+        match form_of(self.competition, self.columns):
+            case "values":
+                return self._values(self.columns).ravel(), self.cells.to_numpy(float)
+            case "probabilities" if self.competition.task == "multilabel":
+                return self._label_matrix(), self.cells.to_numpy(float)
+            case "probabilities":
+                return self._class_codes(self.columns), self.cells.to_numpy(float)
+            case "probability":
+                second = self.cells.to_numpy(float)
+                labels = self._labels()
+                names = {"0", "1"} if set(labels) <= {"0", "1"} else set(labels)
+                return self._codes(labels, sorted_names(sorted(names))), np.hstack(
+                    [1 - second, second]
+                )
+            case "label":
+                labels = self._labels()
+                classes = self._classes({*labels, *submitted})
+                decided = self._codes(submitted, classes)
+                return self._codes(labels, classes), np.eye(len(classes))[decided]
+            case "guesses":
+                return self._guesses([split(cell, separator) for cell in submitted])
+            case "labels":
+                true = self._label_sets()
+                given = [split(cell, separator) for cell in submitted]
+                known = sorted({name for row in (*true, *given) for name in row})
+                return _matrix(true, known), _matrix(given, known).astype(float)
+
+    def _labels(self) -> Strings:
+        """The solution's label column."""
+        label = self.competition.data.label_name
+        if label not in self.truth.columns:
+            if len(self.truth.columns) != 1:
+                raise DataError(
+                    self.path, f"has no column {label!r}", nearest(label, self.truth.columns)
+                )
+            label = str(self.truth.columns[0])
+        labels: Strings = self.truth[label].to_numpy(dtype=object)
+        return labels
+
+    def _label_sets(self) -> list[list[str]]:
+        """The labels in every cell of the solution's label column."""
+        return [split(cell, self.competition.data.separator) for cell in self._labels()]
+
+    def _values(self, columns: list[str]) -> Array:
+        """The solution's own numbers in the submission's columns."""
+        if missing := [name for name in columns if name not in self.truth.columns]:
+            raise DataError(
+                self.path, f"has no column {missing[0]!r}", "it needs the submission's columns"
+            )
+        values = self.truth[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+        if not np.isfinite(values).all():
+            row, place = np.argwhere(~np.isfinite(values))[0]
+            said = f"row of id {self.truth.index[row]!r}, column {columns[place]!r} is not a number"
+            raise DataError(self.path, said, "mend the solution")
+        return values
+
+    def _class_codes(self, classes: list[str]) -> Array:
+        """From a label column, or from the submission's columns, one-hot."""
+        if set(classes) <= set(self.truth.columns):
+            return decide(self._values(classes))
+        return self._codes(self._labels(), classes)
+
+    def _label_matrix(self) -> Array:
+        """From the submission's columns, or from a column of joined labels."""
+        if set(self.columns) <= set(self.truth.columns):
+            return self._values(self.columns).astype(np.int8)
+        rows = self._label_sets()
+        self._require_known({name for row in rows for name in row}, self.columns)
+        return _matrix(rows, self.columns)
+
+    def _classes(self, names: set[str]) -> list[str]:
+        """In order; of an ordinal scale of whole numbers also those that do not occur."""
+        if self.competition.task == "ordinal" and all(name.isdecimal() for name in names):
+            numbers = {int(name): name for name in names}
+            return [numbers.get(n, str(n)) for n in range(min(numbers), max(numbers) + 1)]
+        return sorted_names(sorted(names))
+
+    def _codes(self, labels: Strings, classes: list[str]) -> Array:
+        self._require_known(labels, classes)
+        return pd.Categorical(labels, categories=classes).codes.astype(np.int64)
+
+    def _require_known(self, labels: Iterable[str], classes: list[str]) -> None:
+        if unknown := sorted(set(labels) - set(classes)):
+            known = f"known: {', '.join(classes[:9])}"
+            raise DataError(self.path, f"holds the label {unknown[0]!r}", known)
+
+    def _guesses(self, given: list[list[str]]) -> tuple[Array, Array]:
+        """Guesses as predictions that rank as they do; what was not guessed is ranked below
+        as many nobodies as there may be guesses."""
+        most = self.competition.metric.k or 1
+        several = self.competition.task == "multilabel"
+        true = self._label_sets() if several else [[label] for label in self._labels()]
+        names = sorted({name for row in (*true, *given) for name in row})
+        code = {name: i for i, name in enumerate(names)}
+        predictions = np.full((len(given), len(names) + most), -1.0)
+        predictions[:, len(names) :] = 0.0
+        for row, guesses in zip(predictions, given, strict=True):
+            for place, name in enumerate(guesses):
+                row[code[name]] = max(row[code[name]], most - place)
+        if several:
+            padded = _matrix(true, [*names, *(f" {i}" for i in range(most))])
+            return padded, predictions
+        return np.array([code[row[0]] for row in true]), predictions
+
+
+def _matrix(rows: list[list[str]], names: list[str]) -> NDArray[np.int8]:
+    """(rows, names) of 0 and 1."""
+    place = {name: i for i, name in enumerate(names)}
+    matrix = np.zeros((len(rows), len(names)), dtype=np.int8)
+    for row, given in zip(matrix, rows, strict=True):
+        row[[place[name] for name in given]] = 1
+    return matrix

@@ -1,0 +1,246 @@
+"""Every form of submission, from members' files to a grade: fold → stack → submit → grade.
+
+The members come from another tool, so that nothing is trained.
+"""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tiny import write_table
+
+from harness.cli import main
+from harness.workspace import Workspace
+from harness.workspace.training import read_training
+
+TRAINED, ASKED = 150, 50
+NAMES = ("ant", "bee", "cat", "dog")
+
+TOML = """\
+[competition]
+name = "forms"
+task = "{task}"
+metric = "{metric}"
+
+[data]
+train = "data/train.csv"
+images = "data/images/{{id}}.png"
+sample_submission = "data/sample.csv"
+{label}
+
+[folds]
+k = 3
+
+[stack]
+methods = ["best", "mean", "weighted"]
+"""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A competition: ``cells`` makes a row's label cells of its truth (targets,) in 0 and 1 or
+    values; ``asked`` are the sample's columns with what stands in them."""
+
+    task: str
+    metric: str
+    label: str
+    columns: tuple[str, ...]
+    targets: tuple[str, ...]
+    cells: Callable[[np.ndarray], list[str]]
+    asked: dict[str, str]
+    least: float
+    """What two members who know something score at least; of errors the most."""
+
+
+def one(truth: np.ndarray) -> str:
+    return NAMES[int(truth.argmax())]
+
+
+FORMS = {
+    "probability": Form(
+        "binary", "roc_auc", 'label = "y"', ("y",), ("0", "1"),
+        lambda t: [str(int(t.argmax()))], {"y": "0.5"}, 0.8,
+    ),
+    "label": Form(
+        "multiclass", "f1_macro", 'label = "kind"', ("kind",), NAMES,
+        lambda t: [one(t)], {"kind": "ant"}, 0.6,
+    ),
+    "integers in order": Form(
+        "ordinal", "quadratic_weighted_kappa", 'label = "grade"', ("grade",), ("0", "1", "2", "3"),
+        lambda t: [str(int(t.argmax()))], {"grade": "0"}, 0.6,
+    ),
+    "columns that sum to one": Form(
+        "multiclass", "log_loss", 'label = "kind"', ("kind",), NAMES,
+        lambda t: [one(t)], {"dog": "0.25", "cat": "0.25", "ant": "0.25", "bee": "0.25"}, 1.0,
+    ),
+    "guesses": Form(
+        "multiclass", "map@2", 'label = "kind"', ("kind",), NAMES,
+        lambda t: [one(t)], {"kind": "ant bee"}, 0.7,
+    ),
+    "joined labels": Form(
+        "multilabel", "f1_samples", 'label = "labels"', ("labels",), NAMES,
+        lambda t: [" ".join(np.array(NAMES)[t == 1])], {"labels": "ant"}, 0.7,
+    ),
+    "label columns": Form(
+        "multilabel", "f1_micro", 'labels = ["ant", "bee", "cat", "dog"]', NAMES, NAMES,
+        lambda t: [str(int(x)) for x in t], {"bee": "0", "ant": "0", "dog": "0", "cat": "0"}, 0.7,
+    ),
+    "a number": Form(
+        "regression", "rmse", 'label = "Pawpularity"', ("Pawpularity",), ("Pawpularity",),
+        lambda t: [f"{t[0]:.0f}"], {"Pawpularity": "38.4"}, 12.0,
+    ),
+}  # fmt: skip
+
+
+def make_workspace(folder: Path, form: Form) -> Path:
+    """Tables, grey pixels for images, and two members that see the truth through noise."""
+    draw = np.random.default_rng(0)
+    rows, targets = TRAINED + ASKED, len(form.targets)
+    signal = draw.normal(size=(rows, targets))
+    if form.task == "regression":
+        truth = np.clip(40 + 20 * signal, 1, 100).round()
+    elif form.task == "multilabel":
+        truth = (signal > 0.4).astype(int)
+        truth[np.arange(rows), signal.argmax(axis=1)] = 1
+    elif form.task == "ordinal":
+        signal = np.stack([-((signal[:, 0] * 1.5 + 1.5 - code) ** 2) for code in range(4)], axis=1)
+        truth = (signal == signal.max(axis=1, keepdims=True)).astype(int)
+    else:
+        truth = (signal == signal.max(axis=1, keepdims=True)).astype(int)
+    ids = [f"{i:03d}" for i in range(rows)]
+    cells = [form.cells(row) for row in truth]
+    (folder / "data/images").mkdir(parents=True)
+    for id_ in ids:
+        Image.new("L", (2, 2), 9).save(folder / f"data/images/{id_}.png")
+    table = [[id_, *row] for id_, row in zip(ids, cells, strict=True)]
+    write_table(folder / "data/train.csv", ["id", *form.columns], table[:TRAINED])
+    write_table(folder / "data/solution.csv", ["id", *form.columns], table[TRAINED:])
+    asked = [[*form.asked.values(), id_] for id_ in reversed(ids[TRAINED:])]
+    write_table(folder / "data/sample.csv", [*form.asked, "id"], asked)
+    text = TOML.format(task=form.task, metric=form.metric, label=form.label)
+    (folder / "competition.toml").write_text(text, encoding="utf-8")
+    assert main(["fold", "-C", str(folder)]) == 0
+    training = read_training(Workspace.open(folder))
+    (folder / "oof").mkdir()
+    for name in ("first", "second"):
+        seen = predicted(form, signal + 0.6 * draw.normal(size=signal.shape))
+        frame = pd.DataFrame(seen, columns=list(form.targets))[list(training.targets)]
+        frame.insert(0, "id", ids)
+        inside = frame.iloc[:TRAINED].assign(fold=training.assignment[:, 0])
+        inside.to_parquet(folder / f"oof/{name}.parquet")
+        frame.iloc[TRAINED:].to_parquet(folder / f"oof/{name}.test.parquet")
+    return folder
+
+
+def predicted(form: Form, seen: np.ndarray) -> np.ndarray:
+    """What a member makes of a noisy signal; of labels it thinks too little."""
+    if form.task == "regression":
+        return 40 + 25 * seen  # further out than any truth is
+    if form.task == "multilabel":
+        return 1 / (1 + np.exp(-3 * (seen - 1.2)))
+    return np.exp(2 * seen) / np.exp(2 * seen).sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(params=FORMS)
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Form]:
+    form = FORMS[request.param]
+    return make_workspace(tmp_path / "workspace", form), form
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def graded(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> float:
+    capsys.readouterr()
+    path = folder / f"submissions/{name}.csv"
+    assert main(["grade", str(path), "-C", str(folder)]) == 0
+    return float(capsys.readouterr().out.split(" scores ")[1].split()[1])
+
+
+def ensemble(folder: Path) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads((folder / "models/ensemble/ensemble.json").read_text())
+    return stored
+
+
+def test_from_members_to_a_grade(
+    made: tuple[Path, Form], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, form = made
+    for command in (["stack"], ["submit", "--name", "first"]):
+        assert main([*command, "-C", str(folder)]) == 0
+    rows = rows_of(folder / "submissions/first.csv")
+    assert list(rows[0]) == [*form.asked, "id"]
+    assert [row["id"] for row in rows] == [f"{i:03d}" for i in range(199, 149, -1)]
+    score = graded(folder, "first", capsys)
+    lower_is_better = form.metric in ("log_loss", "rmse")
+    assert score <= form.least if lower_is_better else score >= form.least
+    if form.task == "regression":
+        truth = [float(row["Pawpularity"]) for row in rows_of(folder / "data/train.csv")]
+        given = [float(row["Pawpularity"]) for row in rows]
+        assert (min(given), max(given)) == (min(truth), max(truth))
+    stored = ensemble(folder)
+    assert stored["low"] <= stored["nested"] <= stored["high"]
+
+
+def test_a_rule_that_pays_is_adopted_told_and_applied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_workspace(tmp_path / "workspace", FORMS["label columns"])
+    assert main(["stack", "-C", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    stored = ensemble(folder)
+    assert stored["method"].endswith("+thresholds")
+    assert "Decides for labels from these probabilities on: 0." in printed
+    assert len(stored["fold_decisions"]) == 3
+    plain = next(s for s in stored["scores"] if s["method"] == stored["method"].split("+")[0])
+    assert stored["nested"] > plain["nested"] + 0.03
+    assert main(["submit", "--name", "ruled", "-C", str(folder)]) == 0
+    score = graded(folder, "ruled", capsys)
+    path = folder / "models/ensemble/ensemble.json"
+    stored["decision"]["numbers"] = [0.5] * 4
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    assert main(["submit", "--name", "plain", "-C", str(folder)]) == 0
+    assert graded(folder, "plain", capsys) < score - 0.03
+
+
+@pytest.mark.parametrize("name", ["integers in order", "joined labels", "guesses"])
+def test_within_a_budget_the_same_is_decided(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In time all rows are as without a limit; without time they are valid all the same.
+
+    (The budget counts from the start of the process, which is that of all the tests.)
+    """
+    folder = make_workspace(tmp_path / "workspace", FORMS[name])
+    for command in (
+        ["stack"],
+        ["cost", "--quick"],
+        ["submit", "--name", "free"],
+        ["submit", "--name", "timed", "--budget", "2h"],
+    ):
+        assert main([*command, "-C", str(folder)]) == 0
+    free, timed = (folder / f"submissions/{one}.csv" for one in ("free", "timed"))
+    assert free.read_text() == timed.read_text()
+    assert main(["submit", "--name", "none", "--budget", "0.01s", "-C", str(folder)]) == 3
+    prior = rows_of(folder / "submissions/none.csv")
+    assert len({tuple(row.values())[:-1] for row in prior}) == 1
+    assert graded(folder, "none", capsys) < graded(folder, "timed", capsys)
+
+
+def test_a_damaged_decision_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_workspace(tmp_path / "workspace", FORMS["label"])
+    assert main(["stack", "-C", str(folder)]) == 0
+    stored, path = ensemble(folder), folder / "models/ensemble/ensemble.json"
+    for decision in ({"rule": "thresholds"}, {**stored["decision"], "rule": "range"}):
+        path.write_text(json.dumps({**stored, "decision": decision}), encoding="utf-8")
+        assert main(["submit", "-C", str(folder)]) == 2
+        assert "ensemble.json: is damaged" in capsys.readouterr().err

@@ -1,0 +1,125 @@
+"""What the inference makes of a described folder; whole formats are in tests/formats."""
+
+import numpy as np
+import pytest
+
+from harness.competition import Task
+from harness.init.infer import infer
+from harness.init.labels import question_of
+from harness.init.places import Index, class_folders, labels_in_names, places_of
+from harness.init.records import Proposal, Seen
+
+
+def table(**columns: list[object]) -> dict[str, np.ndarray]:
+    return {name: np.array(list(map(str, cells)), object) for name, cells in columns.items()}
+
+
+IDS = [str(i) for i in range(20)]
+IMAGES = tuple(f"train/{i}.jpg" for i in IDS) + tuple(f"test/{i}.jpg" for i in IDS[:5])
+SAMPLE = table(id=IDS[:5], label=[0] * 5)
+TRAIN = table(id=IDS, label=["a", "b"] * 10)
+
+
+def proposal(*, images: tuple[str, ...] = IMAGES, **tables: dict[str, np.ndarray]) -> Proposal:
+    return infer(Seen({f"{name}.csv": columns for name, columns in tables.items()}, images))
+
+
+def test_ids_that_are_in_train_and_test_go_by_the_folders_names() -> None:
+    found = proposal(train=TRAIN, sample_submission=SAMPLE)
+    assert found.data["images"].value == "train/{id}.jpg"
+    assert found.data["test_images"].value == "test/{id}.jpg"
+    assert "test/{id}.jpg" not in (found.data["images"].doubt or "")
+
+
+def test_two_folders_that_fit_are_a_question() -> None:
+    small = tuple(f"train_small/{i}.jpg" for i in IDS)
+    found = proposal(images=IMAGES + small, train=TRAIN, sample_submission=SAMPLE)
+    assert found.data["images"].value == "train/{id}.jpg"
+    assert found.data["images"].doubt == "train_small/{id}.jpg would fit as well"
+
+
+def test_images_that_are_missing_are_a_question() -> None:
+    found = proposal(images=IMAGES[3:], train=TRAIN, sample_submission=SAMPLE)
+    assert found.data["images"].doubt == "3 of 20 ids have no image"
+
+
+def test_two_tables_that_fit_are_a_question() -> None:
+    found = proposal(train=TRAIN, train_fixed=TRAIN, sample_submission=SAMPLE)
+    assert found.questions == ("train_fixed.csv fits as the training table as well as train.csv",)
+
+
+def test_no_label_is_a_question_and_no_guess() -> None:
+    found = proposal(train=table(id=IDS, a=IDS, b=IDS))
+    assert "label" not in found.data
+    assert any("which column is the label?" in question for question in found.questions)
+    assert any("which images are to be predicted?" in q for q in found.questions) is False
+    nothing = proposal(images=("x/a.png", "x/b.png"))
+    assert any("seems to hold the labels" in question for question in nothing.questions)
+
+
+def test_a_group_is_what_is_named_like_one_and_repeats() -> None:
+    columns = {**TRAIN, **table(patient=[i // 3 for i in range(20)], camera=[0, 1] * 10)}
+    found = proposal(train=columns, sample_submission=SAMPLE)
+    assert [group.value for group in found.groups] == ["patient"]  # two cameras are no groups
+    columns = {**TRAIN, **table(town=[f"t{i // 3}" for i in range(20)])}
+    (group,) = proposal(train=columns, sample_submission=SAMPLE).groups
+    assert group.doubt is not None
+
+
+def test_metadata_are_columns_of_both_tables() -> None:
+    extra = table(age=range(20), only_here=range(20), same=[1] * 20)
+    test = {**table(id=IDS[:5]), **{n: extra[n][:5] for n in ("age", "same")}}
+    found = proposal(train={**TRAIN, **extra}, test=test, sample_submission=SAMPLE)
+    assert found.data["test"].value == "test.csv"
+    assert found.metadata == ("age",)
+
+
+def test_rare_classes_are_spread_over_the_folds() -> None:
+    columns = table(id=IDS, label=["a"] * 9 + ["b"] * 9 + ["c"] * 2)
+    found = proposal(train=columns, sample_submission=SAMPLE)
+    assert found.folds["rare"].value == "spread"
+    assert "'c' has 2 rows" in found.folds["rare"].why
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "asked", "task", "doubted"),
+    [
+        ("label", ["cat", "dog"], ["0.5"], "binary", False),
+        ("label", ["0", "1"], ["0"], "binary", False),
+        ("species", ["Maize", "Common wheat", "Black grass"], None, "multiclass", False),
+        ("labels", ["scab rust", "scab", "rust", "healthy"], ["healthy"], "multilabel", False),
+        ("label", list("01234"), ["4"], "multiclass", True),
+        ("label", list("01234"), None, "multiclass", False),
+        ("diagnosis", list("01234"), ["0"], "ordinal", True),
+        ("label", [str(i) for i in range(99)], ["0"], "multiclass", True),
+        ("count", [str(i * i) for i in range(99)], ["0"], "regression", True),
+        ("age", ["1.5", "2", "7.25"], ["0"], "regression", False),
+        ("score", [str(i) for i in range(1, 101)], ["65.92"], "regression", False),
+    ],
+)
+def test_the_question_a_label_asks(
+    column: str, cells: list[str], asked: list[str] | None, task: Task, doubted: bool
+) -> None:
+    question = question_of(column, np.array(cells, object), asked)
+    assert question.task == task
+    assert (question.doubt is not None) == doubted
+
+
+def test_several_folders_and_endings_are_covered_by_few_patterns() -> None:
+    images = ["a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.png", "b/sub/5.png"]
+    found = places_of(["1", "2", "3", "4", "sub/5", "6"], Index(images))
+    assert set(found.patterns) == {"a/{id}.jpg", "b/{id}.jpg", "b/{id}.png"}
+    assert found.found == 5
+    assert places_of(["a/1.jpg", "b/3.jpg"], Index(images)).patterns == ("{id}",)
+
+
+def test_folders_called_train_are_no_classes() -> None:
+    assert class_folders(["jpeg/train/1.jpg", "jpeg/test/1.jpg"]) is None
+    assert class_folders(["x/1.png", "x/2.png"]) is None
+    found = class_folders(["a b/1.png", "a b/2.jpg", "c/1.png", "test/1.png"])
+    assert found == (("{label}/{id}.jpg", "{label}/{id}.png"), ["a b", "c"])
+
+
+def test_numbers_in_file_names_are_no_classes() -> None:
+    assert labels_in_names(["x/1_0.png", "x/1_1.png", "x/2_0.png", "x/2_1.png"]) is None
+    assert labels_in_names(["x/IMG_0.png", "x/IMG_1.png"]) is None

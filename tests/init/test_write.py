@@ -1,0 +1,85 @@
+"""The file that init --from writes: sound TOML whatever tables say, and the data linked."""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from tiny import write_table
+
+from harness.competition import load_competition
+from harness.init.infer import infer
+from harness.init.look import look
+from harness.init.records import Proposal, Seen, Setting
+from harness.init.write import as_toml, init_from
+
+
+@given(st.text(max_size=20), st.lists(st.text(max_size=20), min_size=1, max_size=5))
+def test_any_text_is_sound_toml(text: str, names: list[str]) -> None:
+    settings = {
+        "task": Setting("binary", text, text),
+        "metric": Setting("roc_auc", "x"),
+    }
+    data = {"images": Setting("{id}", text), "label": Setting(text, text)}
+    data |= {"labels": Setting(names, text)}
+    groups = (Setting(text, text), Setting(text, text, text))
+    proposal = Proposal(settings, data, {}, groups, tuple(names), (text,))
+    found = tomllib.loads(as_toml(proposal, "x", "data", (text,)))
+    assert found["data"]["label"] == text
+    assert found["data"]["labels"] == names
+    assert found["data"]["group"] == text
+
+
+def laid_out(folder: Path) -> Path:
+    (folder / "train").mkdir(parents=True)
+    rows = [[f"{i}", "ab"[i % 2]] for i in range(12)]
+    for name, _ in rows:
+        Image.new("RGB", (4, 4)).save(folder / f"train/{name}.png")
+    write_table(folder / "train.csv", ["id", "label"], rows)
+    return folder
+
+
+def test_data_elsewhere_are_linked(tmp_path: Path) -> None:
+    source = laid_out(tmp_path / "downloaded")
+    path, _ = init_from(tmp_path / "new", source)
+    assert (tmp_path / "new/data").resolve() == source
+    assert load_competition(path).data.train == "data/train.csv"
+
+
+@pytest.mark.parametrize(("inside", "train"), [("input/x", "input/x/train.csv"), ("", "train.csv")])
+def test_data_inside_stay_where_they_are(tmp_path: Path, inside: str, train: str) -> None:
+    source = laid_out(tmp_path / "work" / inside)
+    path, _ = init_from(tmp_path / "work", source)
+    assert load_competition(path).data.train == train
+    assert not (tmp_path / "work/data").exists()
+
+
+def test_links_out_of_the_folder_are_ignored_and_told(tmp_path: Path) -> None:
+    source = laid_out(tmp_path / "downloaded")
+    write_table(tmp_path / "secret.csv", ["id", "label"], [["0", "x"]])
+    (source / "labels.csv").symlink_to(tmp_path / "secret.csv")
+    (source / "folder").symlink_to(tmp_path)
+    (source / "{odd}.png").write_bytes(b"")
+    seen = look(source)
+    assert set(seen.tables) == {"train.csv"}
+    assert len(seen.images) == 12
+    assert any("labels.csv is a link that leads out" in note for note in seen.notes)
+    assert any("brace" in note for note in seen.notes)
+
+
+def test_a_damaged_table_is_told(tmp_path: Path) -> None:
+    source = laid_out(tmp_path / "downloaded")
+    (source / "test.csv").write_text("id,x\n1\n", encoding="utf-8")
+    path, _ = init_from(tmp_path / "new", source)
+    assert "# test.csv cannot be read as CSV" in path.read_text(encoding="utf-8")
+
+
+def test_many_rows_take_no_minute() -> None:
+    """Every stage is linear in rows and images; a quadratic one would never end here."""
+    ids = np.array([f"{i:06d}" for i in range(100_000)], object)
+    labels = np.array(["a", "b"] * 50_000, object)
+    images = tuple(f"train/{id_}.jpg" for id_ in ids)
+    assert infer(Seen({"train.csv": {"id": ids, "label": labels}}, images)).data["label"]

@@ -1,0 +1,89 @@
+"""Every metric goes all the way through stacking, for every task that it fits."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stack.problems import make_problem
+from stack.test_weights import every_metric
+
+from harness.metrics.custom import custom_metric
+from harness.predict.plan import Costs
+from harness.stack.chosen import combiner
+from harness.stack.honest import choose, evaluate, score_of_choice
+from harness.stack.methods import METHODS
+from harness.stack.priced import Option
+from harness.stack.problem import Problem
+from harness.stack.select import Selection
+
+QUICK = ("geometric_mean", "rank_mean", "vote", "temperature", "weighted", "ridge")
+OWN = "def score(truth, predictions):\n    return (predictions.argmax(axis=1) == truth).mean()\n"
+
+
+def stacked(problem: Problem) -> None:
+    """Scores, a choice, and a plan that knows no better than they do."""
+    scores = evaluate(problem, ("weighted", "greedy"), seed=0, bootstrap=60)
+    chosen = choose(scores)
+    believed = score_of_choice(problem, scores, seed=0, bootstrap=30)
+    assert believed.low <= believed.value <= believed.high
+    for score in scores:
+        assert score.nested.low <= score.nested.value <= score.nested.high
+        decided = score.decision.apply(score.blend.apply(problem.predictions))
+        assert problem.metric.score(problem.truth, decided) == pytest.approx(score.in_sample)
+        expected = problem.metric.score(problem.truth, score.predictions)
+        assert expected == pytest.approx(score.nested.value, abs=1e-6)
+    options = [
+        Option(name, name, "e", 1, 1, 32, 0.1, 0.01 * (i + 1))
+        for i, name in enumerate(problem.names)
+    ]
+    selection = Selection(
+        problem,
+        options,
+        Costs(0.5, 0.1, ((32, 0.001),)),
+        100,
+        learn=False,
+        fold_decisions=chosen.fold_decisions,
+    )
+    for plan in (selection.plan(0.0), selection.plan(3600.0)):
+        assert np.isfinite([plan.score, plan.error, *plan.prefix_scores]).all()
+        assert plan.greater_is_better == problem.metric.greater_is_better
+    seen = problem.predictions[[problem.names.index(stage.option) for stage in plan.stages]]
+    decided = chosen.decision.apply(combiner(plan)(range(len(plan.stages)), seen))
+    loss = problem.metric.loss(problem.truth, decided)
+    nothing = plan.prefix_scores[0] * (-1 if plan.greater_is_better else 1)
+    assert loss < nothing  # all members are better than the prior
+
+
+@every_metric
+def test_every_metric_is_stacked(task: str, metric: str) -> None:
+    stacked(make_problem(task, metric, rows=160, members=3))
+
+
+@pytest.mark.parametrize("needs", ["probabilities", "labels"])
+def test_a_users_own_is_stacked_as_the_known_one_is(tmp_path: Path, needs: str) -> None:
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    metric = custom_metric(
+        "own:score", tmp_path, greater_is_better=True, needs=needs, task="multiclass"
+    )
+    known = make_problem("multiclass", "accuracy", rows=160, members=3)
+    own = replace(known, metric=metric)
+    stacked(own)
+    scores = [
+        {score.method: score.nested for score in evaluate(one, ("weighted",), seed=0, bootstrap=40)}
+        for one in (known, own)
+    ]
+    for method in ("best", "mean"):
+        assert scores[0][method] == scores[1][method]
+    assert ("best+class_weights" in scores[1]) == (needs == "labels")
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"),
+    [("multilabel", "f1_samples"), ("ordinal", "quadratic_weighted_kappa"), ("binary", "pf1")],
+)
+def test_every_method_serves_what_is_decided(task: str, metric: str) -> None:
+    problem = make_problem(task, metric, rows=160, members=3)
+    applying = [name for name in QUICK if METHODS[name].applies(task, problem.metric)]
+    methods = [score.method for score in evaluate(problem, applying, seed=0, bootstrap=30)]
+    assert len(methods) == 2 * len({"best", "mean", *applying})  # as it is, and with its rule

@@ -1,0 +1,111 @@
+"""Submissions against solutions, by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from submit.rules import competition
+from tiny import write_table
+
+from harness.errors import ConfigError, DataError
+from harness.metrics import get_metric
+from harness.submit.grade import grade
+
+LISTED = 'labels = ["ant", "big bee"]'
+
+
+def graded(
+    folder: Path,
+    task: str,
+    metric: str,
+    given: list[list[object]],
+    solution: list[list[object]],
+    label: str = 'label = "label"',
+) -> float:
+    """The score of a table (its header first) against a solution."""
+    write_table(folder / "given.csv", [str(name) for name in given[0]], given[1:])
+    write_table(folder / "solution.csv", [str(name) for name in solution[0]], solution[1:])
+    rules = competition(folder, task, metric, label)
+    return grade(folder / "given.csv", folder / "solution.csv", rules, None, rules.metric)
+
+
+PROBABILITIES: list[list[object]] = [
+    ["id", "ant", "bee"],
+    ["a", 0.25, 0.75],
+    ["b", 0.5, 0.5],
+    ["c", 0.5, 0.5],
+]
+LABELS: list[list[object]] = [["id", "label"], ["b", "ant"], ["a", "bee"], ["c", "ant"]]
+
+
+def test_rows_are_matched_by_id(tmp_path: Path) -> None:
+    score = graded(tmp_path, "multiclass", "log_loss", PROBABILITIES, LABELS)
+    assert score == pytest.approx(-(2 * np.log(0.5) + np.log(0.75)) / 3)
+
+
+def test_a_solution_may_be_one_hot(tmp_path: Path) -> None:
+    solution: list[list[object]] = [["id", "bee", "ant"], ["b", 0, 1], ["a", 1, 0], ["c", 0, 1]]
+    score = graded(tmp_path, "multiclass", "log_loss", PROBABILITIES, solution)
+    assert score == pytest.approx(-(2 * np.log(0.5) + np.log(0.75)) / 3)
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "given", "true", "expected"),
+    [
+        ("binary", "accuracy", ["yes", "yes", "no"], ["yes", "no", "no"], 2 / 3),
+        ("binary", "roc_auc", [0.9, 0.8, 0.4], ["yes", "no", "no"], 1.0),
+        ("binary", "brier", [0.5, 0.5, 0.5], [0, 0, 0], 0.25),  # no row of the second class
+        ("multiclass", "accuracy", ["1", "2", "9"], ["1", "2", "10"], 2 / 3),
+        # 2 and 3 do not occur, and still 4 is three from 1: 9 of what chance would miss by,
+        # (0 + 16 + 1) / 3 for the true 0 and (16 + 0 + 9) / 3 for each true 4
+        ("ordinal", "quadratic_weighted_kappa", [0, 4, 1], [0, 4, 4], 1 - 27 / 67),
+        ("multiclass", "map@2", ["x y", "y x", "x z"], ["x", "x", "w"], (1 + 1 / 2 + 0) / 3),
+        ("multiclass", "map@2", ["x", "y", "z"], ["x", "x", "x"], 1 / 3),  # fewer guesses
+        ("multiclass", "top_error@2", ["x y", "y x", "x z"], ["x", "x", "w"], 1 / 3),
+        ("regression", "mae", [1, 2.5, -3], [1, 2, -1], 2.5 / 3),
+        ("multilabel", "f1_samples", ["x y", "y", "z"], ["x", "y", "x z"], (2 / 3 + 1 + 2 / 3) / 3),
+        ("multilabel", "f1_micro", ["x y", "y", "z"], ["x", "y", "x z"], 2 * 3 / (4 + 4)),
+        ("multilabel", "map@2", ["x y", "y x", "x"], ["x y", "x", "z"], (1 + 1 / 2 + 0) / 3),
+    ],
+)
+def test_every_form(
+    tmp_path: Path,
+    task: str,
+    metric: str,
+    given: list[object],
+    true: list[object],
+    expected: float,
+) -> None:
+    tables = [
+        [["id", "label"], *map(list, zip("abc", values, strict=True))] for values in (given, true)
+    ]
+    assert graded(tmp_path, task, metric, *tables) == pytest.approx(expected)
+
+
+def test_label_columns(tmp_path: Path) -> None:
+    header: list[object] = ["id", "ant", "big bee"]
+    given = [header, ["a", 0.9, 0.2], ["b", 0.3, 0.8], ["c", 0.6, 0.6]]
+    solution = [header, ["c", 1, 0], ["b", 0, 1], ["a", 1, 0]]
+    assert graded(tmp_path, "multilabel", "roc_auc", given, solution, LISTED) == 1.0
+    accuracy = graded(tmp_path, "multilabel", "accuracy", given, solution, LISTED)
+    assert accuracy == pytest.approx(5 / 6)
+
+
+def test_a_solution_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    wrong: list[list[object]] = [["id", "label"], ["a", "bee"], ["b", "cow"], ["c", "ant"]]
+    with pytest.raises(DataError, match=r"solution\.csv: holds the label 'cow'"):
+        graded(tmp_path, "multiclass", "log_loss", PROBABILITIES, wrong)
+    other: list[list[object]] = [["id", "x", "y"], ["a", 1, 1], ["b", 1, 1], ["c", 1, 1]]
+    with pytest.raises(DataError, match=r"solution\.csv: has no column 'label'"):
+        graded(tmp_path, "multiclass", "log_loss", PROBABILITIES, other)
+    values: list[list[object]] = [["id", "y"], ["a", 1], ["b", "?"], ["c", 1]]
+    with pytest.raises(DataError, match="row of id 'b', column 'y' is not a number"):
+        graded(tmp_path, "regression", "rmse", [["id", "y"], ["a", 1], ["b", 1], ["c", 1]], values)
+
+
+def test_another_metric_must_fit_the_task(tmp_path: Path) -> None:
+    rules = competition(tmp_path)
+    with pytest.raises(
+        ConfigError, match="'rmse' does not fit task 'multiclass'; what does: log_l"
+    ):
+        grade(tmp_path / "x.csv", tmp_path / "y.csv", rules, None, get_metric("rmse"))
