@@ -5,7 +5,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.installed
 
-BENCHMARKS := folds data stack honesty train engines deadline deadline_simulation promise audit
+BENCHMARKS := folds data stack honesty train engines deadline deadline_simulation promise audit tune
 
 .PHONY: demo test test-slow check format bench clean
 
@@ -34,7 +34,7 @@ bench: $(READY)
 
 # What the demo wrote; the environment stays.
 clean:
-	rm -rf .cache data kernel models/*/ oof/*.parquet folds/folds.* submissions/*.csv submissions/*.json \
+	rm -rf .cache data tune kernel models/*/ oof/*.parquet folds/folds.* submissions/*.csv submissions/*.json \
 	  submissions/board.sqlite
 
 $(READY): pyproject.toml constraints.txt

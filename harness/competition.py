@@ -4,7 +4,7 @@ import re
 import tomllib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -24,6 +24,7 @@ from harness.metrics.custom import custom_metric
 from harness.model import Invariance, ModelSection
 from harness.patterns import placeholders
 from harness.section import SafeName, Section, Strings
+from harness.space import TuneSection
 
 FILE_NAME = "competition.toml"
 
@@ -226,6 +227,7 @@ class Competition(Section):
     model: Annotated[tuple[ModelSection, ...], Strict(False)] = ()
     stack: StackSection = StackSection()
     budget: BudgetSection = BudgetSection()
+    tune: TuneSection = TuneSection()
     _folder: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
@@ -257,6 +259,13 @@ class Competition(Section):
         if self.competition.task == "regression" and many_labels:
             raise ValueError("task 'regression' needs one 'label' column, not 'labels'")
         return self
+
+    def with_models(self, models: tuple[ModelSection, ...]) -> "Competition":
+        """The same competition with other models."""
+        sections = {name: getattr(self, name) for name in type(self).model_fields}
+        other = Competition(**{**sections, "model": models})
+        other._folder = self._folder
+        return other
 
     @cached_property
     def runs(self) -> tuple[ModelSection, ...]:
@@ -343,18 +352,17 @@ def _first_error(error: ValidationError, path: Path, text: str) -> ConfigError:
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """The keys that the table at that place may have."""
     section: type[BaseModel] = Competition
-    tables: dict[str, type[BaseModel]] = {
-        "competition": CompetitionSection,
-        "data": DataSection,
-        "folds": FoldsSection,
-        "model": ModelSection,
-        "stack": StackSection,
-        "budget": BudgetSection,
-    }
     for part in location:
-        if isinstance(part, str):
-            section = tables.get(part, section)
+        field = section.model_fields.get(str(part))
+        section = (_section_in(field.annotation) if field else None) or section
     return list(section.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field is, or holds several of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)
 
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")

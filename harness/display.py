@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -39,6 +40,18 @@ class Display:
             return
         with self.console.status(escape(description)):
             yield
+
+    @contextmanager
+    def live(self, current: Callable[[], RenderableType]) -> Iterator[Callable[[], None]]:
+        """Show what ``current`` answers while the context lives; call what is yielded to renew it.
+
+        Off a terminal nothing is shown.
+        """
+        if not self.console.is_terminal:
+            yield lambda: None
+            return
+        with Live(current(), console=self.console, transient=True) as live:
+            yield lambda: live.update(current(), refresh=True)
 
     @contextmanager
     def progress(self, description: str, total: int, unit: str = "images") -> Iterator[Advance]:

@@ -33,6 +33,12 @@ PURE = [
     "harness.submit.forms",
     "harness.submit.plan",
     "harness.train.soup",
+    "harness.stack.addition",
+    "harness.space",
+    "harness.tune.judge",
+    "harness.tune.spaces",
+    "harness.tune.tables",
+    "harness.tune.zoom",
     "harness.workspace.ensemble",
 ]
 

@@ -260,6 +260,61 @@ def train(
 
 
 @app.command()
+def tune(
+    root: Root = HERE,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", help="grid, zoom, random, bayes or evolution."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="Trials in all, with those there are.")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option("--hours", min=0, help="Stop in time, and go on another day.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="The model whose settings.")
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", min=1, help="Train so many of the best on all folds: new members."),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Train nothing: show and draw what is known.")
+    ] = False,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Write the winner into competition.toml as a new [[model]]."),
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Search the settings of a model as [tune] in competition.toml says.
+
+    What is not said there may be said here. Killed at any point, the same command goes on; several
+    of them share a study.
+
+    Example: `python -m harness tune --method zoom --model lite0`, `python -m harness tune --report`
+    """
+    from harness.cli import tuning
+
+    workspace, display = steps.open_workspace(root)
+    section = workspace.competition.tune.with_options(
+        method=method, trials=trials, hours=hours, model=model, keep=keep
+    )
+    if report or apply:
+        search = tuning.open_search(workspace, section)
+        if report and tuning.show(*search, display):
+            tuning.draw(*search, display)
+        if apply:
+            tuning.apply(*search, display)
+            display.say(f"next: {steps.command('train', root)}")
+        return
+    if not tuning.tune(workspace, display, section):
+        raise typer.Exit(3)
+    display.say(f"next: {steps.command('tune --apply', root)}")
+
+
+@app.command()
 def stack(root: Root = HERE, verbose: Verbose = False) -> None:
     """Combine the members in oof/ and keep the best combination.
 

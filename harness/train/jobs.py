@@ -13,12 +13,12 @@ from harness.backbone import check_backbone
 from harness.competition import Competition
 from harness.display import Display
 from harness.errors import ConfigError, WorkspaceError, nearest
+from harness.locks import holding, trying
 from harness.model import ModelSection
 from harness.train.estimate import estimate
 from harness.train.hours import Work, by_gain
 from harness.train.interrupt import Stopping, noting_signals
 from harness.train.job import Job
-from harness.train.locks import holding, trying
 from harness.train.loop import Stopped
 from harness.train.run import Run
 from harness.train.speed import Speed
@@ -55,7 +55,7 @@ def train(workspace: Workspace, display: Display, wish: Wish) -> bool:
             return wish.seconds is not None and time.monotonic() - begun > wish.seconds
 
         runs = _runs(workspace, display, wish, lambda: asked() or time_is_up())
-        if wish.seconds is not None:
+        if wish.seconds is not None and len(runs) > 1:
             runs = _ordered(workspace, display, runs, wish.seconds)
         try:
             _share_out(runs, display, wish.folds)

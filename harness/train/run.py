@@ -22,13 +22,13 @@ from harness.data.table import read_test_ids
 from harness.display import Display
 from harness.errors import ConfigError, ResourceError, WorkspaceError
 from harness.files import digest
+from harness.locks import holding
 from harness.model import ModelSection, training_settings
 from harness.predict.engine import BATCH, choose_device, load_predictor, predict_batch
 from harness.predict.machine import fingerprint
 from harness.train.examples import Examples
 from harness.train.interrupt import Stopping
 from harness.train.job import Job
-from harness.train.locks import holding
 from harness.train.loop import (
     Fold,
     NotFinite,

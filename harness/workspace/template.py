@@ -63,6 +63,13 @@ augment = "light"            # "none" | "light" | "medium" | "heavy" | a list (d
 methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgbm"]
 # metadata = {metadata}         # columns of the train and test tables for the meta-learners
 
+# [tune]                     # python -m harness tune: better settings for a model
+# model = "tuned"
+# method = "bayes"           # "grid" | "zoom" | "random" | "bayes" | "evolution"
+# trials = 30
+# [tune.space]
+# lr = {{ low = 1e-4, high = 1e-1, log = true }}
+
 # [budget]
 # seconds = 60               # the whole submit process, from its start to the file
 # test_rows = 15000          # if the hidden test set is larger than the visible one

@@ -10,8 +10,8 @@ import pytest
 from tiny import CLASSES, edit, picture
 
 from harness.files import file_digest
+from harness.locks import trying
 from harness.train.job import Job
-from harness.train.locks import trying
 from harness.workspace import Workspace
 from harness.workspace.ensemble import read_ensemble
 from harness.workspace.runs import load_arrays, save_arrays

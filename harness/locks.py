@@ -1,4 +1,4 @@
-"""Several `train` commands in one workspace: locks that die with the process that holds them."""
+"""Several processes in one workspace: locks that die with the process that holds them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

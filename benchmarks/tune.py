@@ -1,0 +1,239 @@
+"""What a search finds for its seconds: the methods of `tune`, and Optuna's TPE as it comes.
+
+    python benchmarks/tune.py [--seeds 3] [--trials 30]
+
+scikit-learn's digits (1,797 pictures of 8 × 8): a small perceptron, searched for its learning rate
+and its label smoothing by log loss on three of five folds. Each method has the same number of
+trials; regret is the loss of the best trial over the lowest loss that any search of this benchmark
+has seen. Every trial is trained on one thread. The last rows prune: trials that are poor after the
+first fold get no other.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import numpy as np
+import optuna
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits
+from torch import nn
+
+from harness.cli import main as run_command
+from harness.model import ModelSection
+from harness.space import TuneSection
+from harness.stack.resample import paired_scores
+from harness.tune.methods import distribution
+from harness.tune.search import Search, Tools
+from harness.tune.setup import Setup, set_up
+from harness.tune.study import open_study
+from harness.workspace import Workspace
+from harness.workspace.runs import fold_file, fold_predictions_file, save_arrays
+from harness.workspace.training import read_training
+
+RESULT = Path(__file__).parent / "results" / "tune.json"
+SPACE = {
+    "lr": {"low": 1e-4, "high": 1.0, "log": True},
+    "label_smoothing": {"low": 0.0, "high": 0.4},
+}
+SEARCHES: dict[str, dict[str, Any]] = {
+    "grid": {"method": "grid", "steps": 5},
+    "zoom, 4 steps": {"method": "zoom", "steps": 4, "rounds": 3},
+    "zoom, 3 steps": {"method": "zoom", "steps": 3, "rounds": 5},
+    "random": {"method": "random"},
+    "bayes (Gaussian process)": {"method": "bayes"},
+    "bayes (TPE)": {"method": "bayes", "surrogate": "tpe"},
+    "evolution": {"method": "evolution"},
+    "bayes (TPE), median pruner": {"method": "bayes", "pruner": "median"},
+    "bayes (TPE), halving pruner": {"method": "bayes", "pruner": "halving"},
+    "random, halving pruner": {"method": "random", "pruner": "halving"},
+}
+PLAIN = "Optuna's TPE, as it comes"
+TOML = """\
+[competition]
+name = "digits"
+task = "multiclass"
+metric = "log_loss"
+[data]
+train = "train.csv"
+images = "images/{id}.png"
+label = "label"
+[[model]]
+name = "perceptron"
+backbone = "resnet18"
+epochs = 4
+batch_size = 128
+"""
+
+
+def make_workspace(root: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The digits as pictures in folds; (rows, 64) pixels and their labels, in order of id."""
+    pixels, labels = load_digits(return_X_y=True)
+    (root / "images").mkdir()
+    for row, picture in enumerate(pixels):
+        Image.fromarray((picture.reshape(8, 8) * 15).astype(np.uint8)).save(
+            root / "images" / f"{row:04d}.png"
+        )
+    table = "".join(f"{row:04d},{label}\n" for row, label in enumerate(labels))
+    (root / "train.csv").write_text(f"id,label\n{table}", encoding="utf-8")
+    (root / "competition.toml").write_text(TOML, encoding="utf-8")
+    assert run_command(["fold", "-C", str(root)]) == 0
+    return (pixels / 16).astype(np.float32), labels.astype(np.int64)
+
+
+class Trainer:
+    """Trains a perceptron on folds, with the harness's files; knows what that took."""
+
+    def __init__(self, setup: Setup, pixels: NDArray[Any], labels: NDArray[Any]) -> None:
+        self.setup, self.pixels, self.labels = setup, torch.tensor(pixels), torch.tensor(labels)
+        self.folds = 0
+        self.seconds = 0.0
+
+    known: ClassVar[dict[tuple[str, int], tuple[NDArray[np.float32], float]]] = {}
+    """What a training said and its seconds, which count again in every search that asks for it."""
+
+    def train(self, model: ModelSection, folds: Sequence[int], seconds: float | None) -> bool:
+        """As harness.tune.search.Tools wants it."""
+        for fold in (number - 1 for number in folds):
+            folder = self.setup.workspace.models / model.name
+            key = (model.name, fold)
+            if key not in self.known:
+                begun = time.perf_counter()
+                self.known[key] = (self.predictions(model, fold), time.perf_counter() - begun)
+            said, spent = self.known[key]
+            self.folds += 1
+            self.seconds += spent
+            arrays = {"predictions": said, "seconds": np.array([spent])}
+            save_arrays(fold_predictions_file(folder, fold), arrays)
+            save_arrays(fold_file(folder, fold), {"none": np.zeros(1)})
+        return True
+
+    def predictions(self, model: ModelSection, fold: int) -> NDArray[np.float32]:
+        """(rows, 10) probabilities of the fold's rows."""
+        held = torch.tensor(self.setup.training.assignment[:, 0] == fold)
+        pixels, labels = self.pixels[~held], self.labels[~held]
+        torch.manual_seed(fold)
+        network = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        optimiser = torch.optim.AdamW(network.parameters(), lr=model.lr, weight_decay=0.01)
+        loss = nn.CrossEntropyLoss(label_smoothing=model.label_smoothing)
+        for _ in range(model.epochs):
+            for batch in torch.randperm(len(labels)).split(model.batch_size):
+                optimiser.zero_grad()
+                loss(network(pixels[batch]), labels[batch]).backward()
+                optimiser.step()
+        with torch.no_grad():
+            said = network(self.pixels[held]).softmax(dim=1).numpy()
+        return said
+
+
+def search(setup: Setup, data: tuple[Any, Any]) -> dict[str, Any]:
+    """The best loss after each trial, the folds that were trained, and the seconds they took."""
+    trainer = Trainer(setup, *data)
+    metric, truth = setup.workspace.competition.metric, setup.training.target
+    study = open_study(setup)
+    tools = Tools(trainer.train, paired_scores, lambda rows, said: metric.loss(truth[rows], said))
+    assert Search(setup, study, tools).run()
+    return outcome(study, trainer)
+
+
+def plain(setup: Setup, data: tuple[Any, Any], seed: int) -> dict[str, Any]:
+    """The same by Optuna alone, with its defaults."""
+    trainer = Trainer(setup, *data)
+    metric, truth = setup.workspace.competition.metric, setup.training.target
+    axes = {name: distribution(axis) for name, axis in setup.axes.items()}
+
+    def objective(trial: optuna.Trial) -> float:
+        values = {name: trial._suggest(name, axis) for name, axis in axes.items()}
+        model = setup.run(values)
+        trainer.train(model, [fold + 1 for fold in setup.choosing], None)
+        rows, said = setup.out_of_fold(model.name, setup.choosing)
+        return metric.loss(truth[rows], said)
+
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    study.optimize(objective, n_trials=setup.section.trials)
+    return outcome(study, trainer)
+
+
+def outcome(study: optuna.Study, trainer: Trainer) -> dict[str, Any]:
+    """A search's course: pruned trials find nothing."""
+    complete = optuna.trial.TrialState.COMPLETE
+    losses = [t.value if t.state == complete else np.inf for t in study.get_trials(deepcopy=False)]
+    return {
+        "best": np.minimum.accumulate(np.array(losses, dtype=float)),
+        "folds": trainer.folds,
+        "training": trainer.seconds,
+    }
+
+
+def summarise(courses: dict[str, list[dict[str, Any]]], trials: int) -> list[dict[str, Any]]:
+    """A row a search, means over seeds; a grid that is smaller than ``trials`` ends earlier."""
+    lowest = min(course["best"][-1] for several in courses.values() for course in several)
+    rows = []
+    for name, several in courses.items():
+        regret = {
+            after: [float(course["best"][:after][-1] - lowest) for course in several]
+            for after in (10, 20, trials)
+        }
+        rows.append(
+            {
+                "search": name,
+                **{f"regret_after_{after}": _mean(found) for after, found in regret.items()},
+                "regret_error": float(np.std(regret[trials], ddof=1) / np.sqrt(len(several))),
+                "trials": int(np.mean([len(course["best"]) for course in several])),
+                "folds_trained": _mean([course["folds"] for course in several]),
+                "training_seconds": _mean([course["training"] for course in several]),
+            }
+        )
+    return rows
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def main() -> None:
+    """Run all searches and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=30)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    courses: dict[str, list[dict[str, Any]]] = {}
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        data = make_workspace(root)
+        workspace = Workspace.open(root)
+        training = read_training(workspace)
+        default = TuneSection.model_validate(
+            {"space": SPACE, "trials": options.trials, "pruner": "none", "storage": "sqlite://"}
+        )
+        for seed in range(options.seeds):
+            for name, changes in SEARCHES.items():
+                section = default.model_copy(update={"seed": seed, **changes})
+                setup = set_up(workspace, training, section)
+                courses.setdefault(name, []).append(search(setup, data))
+                print(seed, name, courses[name][-1]["best"][-1], flush=True)
+            setup = set_up(workspace, training, default)
+            courses.setdefault(PLAIN, []).append(plain(setup, data, seed))
+    result = {
+        "machine": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "seeds": options.seeds,
+        "searches": summarise(courses, options.trials),
+    }
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    for row in result["searches"]:
+        print(row)
+
+
+if __name__ == "__main__":
+    main()

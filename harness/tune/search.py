@@ -1,0 +1,217 @@
+"""The search: trials one by one, each an ordinary run, until there are enough of them."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.exceptions import TrialPruned
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from harness.errors import ResourceError
+from harness.locks import holding
+from harness.metrics import Metric
+from harness.model import ModelSection
+from harness.space import Values
+from harness.tune.methods import PLANNED, decoded, encode, suggest
+from harness.tune.setup import Predictions, Rows, Setup
+from harness.tune.spaces import grid
+from harness.tune.study import ask_lock, claimed, is_here, queue_again, revive, trial_lock
+from harness.tune.zoom import Tried, next_of, next_point
+
+ELSEWHERE = 5.0
+"""Seconds between two looks at a storage for trials of other machines."""
+
+Array = NDArray[Any]
+Resample = Callable[[Metric, Array, Array | None, Sequence[Array], int, int], tuple[Array, Array]]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What other verbs do for the search; the command line lends it.
+
+    ``train`` (model, folds from 1 on or none for all, seconds left) is False if the time was up.
+    ``resample`` (metric, truth, groups, predictions, samples, seed) → scores and bootstrap
+    samples of them. ``loss`` (rows, predictions) of a run is what trials are chosen by.
+    ``affordable`` says why a run cannot keep the inference budget, or None.
+    """
+
+    train: Callable[[ModelSection, Sequence[int], float | None], bool]
+    resample: Resample
+    loss: Callable[[Rows, Predictions], float]
+    affordable: Callable[[ModelSection], str | None] = lambda model: None
+
+
+class TimeUp(Exception):
+    """The hours are over."""
+
+
+@dataclass
+class Search:
+    """A search that goes on wherever the study stands; ``seconds`` is what is left of its hours."""
+
+    setup: Setup
+    study: Study
+    tools: Tools
+    watch: Callable[[], None] = lambda: None
+    seconds: Callable[[], float | None] = lambda: None
+
+    def run(self) -> bool:
+        """Do what is left of the trials; False if the time was up before."""
+        try:
+            while self._one_more():
+                self.watch()
+        except TimeUp:
+            return False
+        return True
+
+    def _one_more(self) -> bool:
+        """Do a trial, or wait for one of another process; False if nothing is left to do."""
+        # the trial's lock is held until it is told: in between it would look dead
+        with ExitStack() as claim, ExitStack() as asking:
+            asking.enter_context(holding(ask_lock(self.setup)))
+            revive(self.setup, self.study)
+            trials = self.study.get_trials(deepcopy=False)
+            running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+            begun = len(running) + sum(map(is_done, trials))
+            if begun < self.setup.section.trials and self._is_something_to_do(trials):
+                self._check_time()
+                self.study.optimize(lambda trial: self._try(trial, claim, asking), n_trials=1)
+                return True
+        if running:
+            self._wait(running[0])
+        return bool(running)
+
+    def _is_something_to_do(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether a trial can be begun; that of a planned method is queued."""
+        if any(trial.state == TrialState.WAITING for trial in trials):
+            return True
+        if self.setup.section.method not in PLANNED:
+            return True
+        point = self._planned(trials)
+        if point is None:
+            return False
+        axes = self.setup.axes
+        self.study.enqueue_trial({name: encode(axes[name], point[name]) for name in point})
+        return True
+
+    def _planned(self, trials: Sequence[FrozenTrial]) -> Values | None:
+        axes, model, section = self.setup.axes, self.setup.model, self.setup.section
+        tried = [
+            Tried(decoded(axes, _parameters(trial)), loss)
+            for trial, loss in zip(trials, comparable_losses(trials), strict=True)
+        ]
+        if section.method == "zoom":
+            return next_point(axes, model, _settled(tried), section.steps, section.rounds)
+        points = grid(axes, model, section.steps)
+        # in an order of chance, so that a part of the grid is spread over all of it
+        order = np.random.default_rng(section.seed).permutation(len(points))
+        return next_of([points[i] for i in order], tried)
+
+    def _try(self, trial: Trial, claim: ExitStack, asking: ExitStack) -> float:
+        claim.enter_context(claimed(self.setup, trial))
+        asking.close()
+        try:
+            return self._evaluate(trial)
+        except (KeyboardInterrupt, TimeUp):
+            queue_again(self.study, self.study.get_trials(deepcopy=False)[trial.number])
+            raise
+
+    def _evaluate(self, trial: Trial) -> float:
+        """The trial's loss, fold by fold; what is poor after a fold is pruned."""
+        values = suggest(trial, self.setup.axes, self.setup.model)
+        try:
+            model = self.setup.run(values)
+        except ValueError as error:
+            raise _impossible(trial, str(error)) from error
+        trial.set_user_attr("run", model.name)
+        if why := self.tools.affordable(model):
+            raise _impossible(trial, why)
+        self.watch()
+        folds = self.setup.choosing
+        loss = math.inf
+        for rung, fold in enumerate(folds, start=1):
+            self._check_time()
+            started = time.perf_counter()
+            try:
+                if not self.tools.train(model, [fold + 1], self.seconds()):
+                    raise TimeUp
+            except ResourceError as error:  # as a learning rate that is too high: no good setting
+                raise _impossible(trial, error.found) from error
+            spent = trial.user_attrs.get("seconds", 0.0) + time.perf_counter() - started
+            trial.set_user_attr("seconds", spent)
+            loss = self.tools.loss(*self.setup.out_of_fold(model.name, folds[:rung]))
+            trial.report(loss, rung)
+            self.watch()
+            if rung < len(folds) and trial.should_prune():
+                raise TrialPruned
+        return loss
+
+    def _check_time(self) -> None:
+        left = self.seconds()
+        if left is not None and left <= 0:
+            raise TimeUp
+
+    def _wait(self, trial: FrozenTrial) -> None:
+        self._check_time()
+        if is_here(self.setup, trial):
+            with holding(trial_lock(self.setup, trial.number)):
+                return
+        time.sleep(ELSEWHERE)
+
+
+def is_done(trial: FrozenTrial) -> bool:
+    """Whether the trial counts: it ended by itself."""
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def last_loss(trial: FrozenTrial) -> float:
+    """Its loss on the folds that it was given; infinity where it has none."""
+    if trial.state == TrialState.COMPLETE and trial.value is not None:
+        return trial.value
+    return trial.intermediate_values[trial.last_step] if trial.last_step else math.inf
+
+
+def _parameters(trial: FrozenTrial) -> dict[str, Any]:
+    """What the trial tries, also when it only waits for it."""
+    return trial.params or dict(trial.system_attrs.get("fixed_params", {}))
+
+
+def comparable_losses(trials: Sequence[FrozenTrial]) -> list[float | None]:
+    """Losses by which trials can be put in order; None for one that is not finished.
+
+    A pruned trial was scored on fewer folds, which may be easier ones: it comes after all complete
+    trials, in the order of the pruned ones among themselves.
+    """
+    complete = [last_loss(trial) for trial in trials if trial.state == TrialState.COMPLETE]
+    pruned = [last_loss(trial) for trial in trials if trial.state == TrialState.PRUNED]
+    behind = max(complete, default=0.0) - min(pruned, default=0.0)
+
+    def comparable(trial: FrozenTrial) -> float | None:
+        if not trial.state.is_finished():
+            return None
+        loss = last_loss(trial)
+        return loss + behind if trial.state == TrialState.PRUNED and loss < math.inf else loss
+
+    return [comparable(trial) for trial in trials]
+
+
+def _settled(tried: Sequence[Tried]) -> list[Tried]:
+    """One for each point: its least loss, which is not known while it is tried again."""
+    known: dict[str, Tried] = {}
+    for one in tried:
+        point = str(sorted(one.values.items()))
+        before = known.get(point)
+        if before is None or before.loss is None or one.loss is None or one.loss < before.loss:
+            known[point] = one
+    return list(known.values())
+
+
+def _impossible(trial: Trial, why: str) -> TrialPruned:
+    trial.set_user_attr("why", why.splitlines()[0])
+    return TrialPruned(why)

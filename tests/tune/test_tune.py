@@ -1,0 +1,108 @@
+"""`tune` from end to end, with trainings that are real."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tiny import edit
+
+TUNE = """
+[tune]
+model = "probe"
+method = "grid"
+seeds = 2
+{more}
+[tune.space]
+strengths = {{ choices = [[0.001, 0.01], [0.1, 1.0]] }}
+"""
+
+
+def describe(workspace: Path, more: str = "") -> None:
+    path = workspace / "competition.toml"
+    path.write_text(path.read_text(encoding="utf-8") + TUNE.format(more=more), encoding="utf-8")
+
+
+def test_tune_report_apply_train(
+    workspace: Path, harness: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    describe(workspace)
+    assert harness("fold") == 0
+    assert harness("tune") == 0
+    said = capsys.readouterr().out
+    assert "trial 1: log_loss" in said
+    assert "rows that chose nothing" in said
+    members = {path.stem for path in (workspace / "oof").glob("*.parquet")}
+    winner = next(iter(members - {"probe"}))
+    assert members == {"probe", winner}
+    assert len(list((workspace / "models").glob("probe-*"))) == 2
+
+    pytest.importorskip("matplotlib")
+    assert harness("tune", "--report") == 0
+    assert "rows that chose nothing" in capsys.readouterr().out
+    (picture,) = (workspace / "tune").glob("*.png")
+    with Image.open(picture) as drawn:
+        assert drawn.width > 1000
+    page = picture.with_suffix(".html").read_text(encoding="utf-8")
+    assert "rows that chose nothing" in page
+    assert "the best trials" in page
+    assert harness("tune") == 0
+    assert "2 trials are there already" in capsys.readouterr().out
+    assert harness("tune", "--apply") == 0
+    assert f'name = "{winner}"' in (workspace / "competition.toml").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert harness("train", "--only", winner) == 0
+    assert "done before" in capsys.readouterr().out
+    assert harness("stack") == 0
+
+
+def test_what_a_trial_adds_to_the_ensemble(
+    workspace: Path, harness: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    describe(workspace, 'objective = "ensemble"')
+    assert harness("fold") == 0
+    assert harness("tune") == 2
+    assert "there is no ensemble yet" in capsys.readouterr().err
+    assert harness("train", "--only", "probe") == 0
+    assert harness("stack") == 0
+    assert harness("tune") == 0
+    assert "trial 1: log_loss" in capsys.readouterr().out
+
+
+def test_a_model_that_cannot_keep_the_budget_is_not_trained(
+    workspace: Path, harness: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    describe(workspace, 'objective = "budget"')
+    assert harness("fold") == 0
+    assert harness("tune") == 2
+    assert "set [budget] seconds" in capsys.readouterr().err
+    budget = "[budget]\nseconds = 1e-9\n\n[stack]"
+    edit(workspace / "competition.toml", "[stack]", budget)
+    assert harness("tune") == 0
+    assert "of the 1e-09 s that there are" in capsys.readouterr().out
+    assert not (workspace / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('model = "probe"', 'model = "prob"', "there is no model 'prob'; did you mean 'probe'?"),
+        ('model = "probe"', "", "does not say which model"),
+        ('method = "grid"', 'method = "evolution"', "evolution needs two settings"),
+        ("seeds = 2", "folds = 3", "leave none to judge the choice on"),
+        ("seeds = 2", 'storage = "nosql://x"', "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_searched_is_told_in_a_line(
+    workspace: Path,
+    harness: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    old: str,
+    new: str,
+    said: str,
+) -> None:
+    describe(workspace)
+    edit(workspace / "competition.toml", old, new)
+    assert harness("fold") == 0
+    assert harness("tune") == 2
+    assert said in capsys.readouterr().err
