@@ -9,6 +9,10 @@ from typing import Any
 Stopping = Callable[[], bool]
 
 
+class Stopped(Exception):
+    """The process was asked to stop, and what it may lose is on disk."""
+
+
 @contextmanager
 def noting_signals() -> Iterator[Stopping]:
     """A function that says whether the process was asked to stop.

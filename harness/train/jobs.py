@@ -17,9 +17,8 @@ from harness.locks import holding, trying
 from harness.model import ModelSection
 from harness.train.estimate import estimate
 from harness.train.hours import Work, by_gain
-from harness.train.interrupt import Stopping, noting_signals
+from harness.train.interrupt import Stopped, Stopping, noting_signals
 from harness.train.job import Job
-from harness.train.loop import Stopped
 from harness.train.run import Run
 from harness.train.speed import Speed
 from harness.workspace import Workspace

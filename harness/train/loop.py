@@ -20,7 +20,7 @@ from harness.train.augment import make_augment
 from harness.train.average import WeightAverage
 from harness.train.checkpoint import Parts, Position, load_checkpoint, save_checkpoint
 from harness.train.examples import Examples, Rows
-from harness.train.interrupt import Stopping
+from harness.train.interrupt import Stopped, Stopping
 from harness.train.loss import Loss, make_loss
 from harness.train.order import balanced, class_weights, epoch_batches
 from harness.train.schedule import Schedule
@@ -30,10 +30,6 @@ CHECKPOINT_SECONDS = 60.0
 LOOK_SECONDS = 0.2  # between looks at a GPU's loss: each waits for the device
 
 State = dict[str, Tensor]
-
-
-class Stopped(Exception):
-    """The process was asked to stop, and the checkpoint is on disk."""
 
 
 class NotFinite(Exception):

@@ -17,6 +17,10 @@ class Head:
     bias: NDArray[np.float32]  # (targets,)
     strength: float
 
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """The layer as its weights file holds it."""
+        return {"weight": self.weight, "bias": self.bias}
+
 
 def fit_head(
     features: NDArray[np.float32],

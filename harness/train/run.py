@@ -2,10 +2,8 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,18 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import harness
-from harness.backbone import Network, Rescale, activation, build_classifier, build_features
-from harness.data.extra import NOTHING, Extra, read_extra
-from harness.data.images import ImageCache, cache_bytes, cached_images, find_images
-from harness.data.table import read_test_ids
+from harness.backbone import Network, Rescale, build_classifier
 from harness.display import Display
-from harness.errors import ConfigError, ResourceError, WorkspaceError
+from harness.errors import ResourceError
 from harness.files import digest
 from harness.locks import holding
 from harness.model import ModelSection, training_settings
-from harness.predict.engine import BATCH, choose_device, load_predictor, predict_batch
+from harness.predict.engine import BATCH, choose_device, predict_batch
 from harness.predict.machine import fingerprint
-from harness.train.examples import Examples
 from harness.train.interrupt import Stopping
 from harness.train.job import Job
 from harness.train.loop import (
@@ -34,13 +28,14 @@ from harness.train.loop import (
     NotFinite,
     Progress,
     State,
-    Stopped,
     Surroundings,
     train_fold,
 )
-from harness.train.loss import target_matrix
 from harness.train.outputs import Output
-from harness.train.probe import Head, apply_head, fit_head
+from harness.train.passes import Passes
+from harness.train.pictures import Pictures
+from harness.train.probe import Head
+from harness.train.probing import Probing
 from harness.train.schedule import Schedule
 from harness.train.soup import average_weights
 from harness.train.speed import (
@@ -53,7 +48,6 @@ from harness.train.speed import (
 from harness.workspace import Workspace
 from harness.workspace.runs import (
     append_log,
-    fold_file,
     holdout_file,
     load_arrays,
     read_run,
@@ -85,30 +79,9 @@ class Run:
         repeats, k = training.assignment.shape[1], training.folds.k
         self.folds = [Job(r * k + f, r, f) for r in range(repeats) for f in range(k)]
         self.refit = [Job(len(self.folds))] if model.predict == "refit" else []
-
-    @cached_property
-    def images(self) -> ImageCache:
-        """All labelled images at the model's size."""
-        return self._cached(self.training.ids)
-
-    @cached_property
-    def extra(self) -> Extra:
-        """Pictures beside the table: trained on in every fold, validated in none."""
-        table = self.workspace.competition.data.extra
-        if table is None:
-            return NOTHING
-        if self.training.task in ("multilabel", "regression"):
-            raise ConfigError(
-                "competition.toml [data]",
-                f"'extra' pictures have one class each, and the task is {self.training.task!r}",
-                "remove 'extra'",
-            )
-        return read_extra(self.workspace.root / table, self.training.targets)
-
-    @cached_property
-    def extra_images(self) -> ImageCache:
-        """The extra pictures at the model's size."""
-        return self._cached_files(self.extra.paths, self.model.image_size)
+        self.passes = Passes(model, training.task, len(training.targets), display, stopping)
+        self.pictures = Pictures(workspace, training, model, self.passes)
+        self.probing = Probing(workspace, training, model, self.pictures, self.passes)
 
     @cached_property
     def outputs(self) -> tuple[Output, ...]:
@@ -228,30 +201,13 @@ class Run:
             "targets": list(self.training.targets),
             "folds": self.training.folds.digest,
             "labels": self.training.target_digest,
-            "images": self.images.content,
         }
         if self.model.snapshots > 1:
             identity["cycle"] = cycle
         if self.model.mode == "finetune" and isinstance(self.model.augment, str):
             invariances = self.workspace.competition.data.invariances
             identity["augment"] = list(self.model.transforms(invariances))
-        if len(self.extra):
-            counts = self.extra.target.tobytes() + self.extra.weight.tobytes()
-            identity["extra"] = digest(self.extra_images.content, counts)
-        if self.model.pseudo:
-            identity["pseudo"] = {name: self._source(name) for name in self.model.pseudo}
-        return identity
-
-    def _source(self, name: str) -> str:
-        """The digest of a run whose models label the test images."""
-        folder = self.workspace.models / name
-        if not (self.workspace.oof / f"{name}.parquet").exists():
-            raise WorkspaceError(
-                folder,
-                f"is not a complete run, and {self.model.name!r} takes pseudo-labels from it",
-                "train it first",
-            )
-        return digest(str(read_run(folder)["identity"]))
+        return {**identity, **self.pictures.identity()}
 
     def _finetune(self, job: Job) -> None:
         rows, scored = job.split(self.training)
@@ -263,7 +219,7 @@ class Run:
         def keep_snapshot(cycle: int, state: State) -> None:
             network = self._build("none")
             network.load_state_dict(state)
-            predicted = self._predict(network, wanted)
+            predicted = self.passes.predict(network, self.pictures.images, wanted)
             self._keep(self.outputs[cycle - 1], job, _arrays(state), predicted, 0.0)
 
         with self.display.progress(
@@ -295,7 +251,7 @@ class Run:
                     break
                 except Exception as error:
                     self.speed = self._slower(error, job)
-        predicted = self._predict(network, wanted)
+        predicted = self.passes.predict(network, self.pictures.images, wanted)
         self._keep(self.own, job, _arrays(network.state_dict()), predicted, seconds)
         checkpoint.unlink(missing_ok=True)
 
@@ -328,95 +284,28 @@ class Run:
         return slower
 
     def _fold(self, job: Job, rows: NDArray[np.intp], seed: int) -> Fold:
-        """What a job learns from."""
-        targets = target_matrix(self.training.target, len(self.training.targets))
+        """What a job learns, and how."""
         spread = 1.0
         if self.training.task == "regression":
             spread = float(self.training.target[rows].std()) or 1.0
-        inner = np.empty(0, np.intp)
-        if self.model.patience:
-            held = job.inner(self.training, rows)
-            inner, rows = rows[held], rows[~held]
-        sources, weights = [self.images.pixels], [np.ones(len(targets), np.float32)]
-        more: list[tuple[NDArray[np.uint8], Predictions, NDArray[Any]]] = []
-        if len(self.extra):
-            known = target_matrix(self.extra.target, len(self.training.targets))
-            more.append((self.extra_images.pixels, known, self.extra.weight))
-        if self.model.pseudo:
-            pixels, labels = self._pseudo(job)
-            more.append((pixels, labels, np.ones(len(labels))))
-        for pixels, labels, counts in more:
-            rows = np.concatenate([rows, len(targets) + np.arange(len(labels))])
-            sources.append(pixels)
-            targets = np.concatenate([targets, labels])
-            weights.append(counts.astype(np.float32))
         return Fold(
             model=self.model,
             task=self.training.task,
-            examples=Examples(tuple(sources), targets, np.concatenate(weights), rows, inner),
+            examples=self.pictures.examples(job),
             augment=self.model.transforms(self.workspace.competition.data.invariances),
             seed=seed,
             key=digest(str(self.own.identity), job.label),
             spread=spread,
         )
 
-    def _pseudo(self, job: Job) -> tuple[NDArray[np.uint8], Predictions]:
-        """Test images, and what models that did not see this job's fold say of them."""
-        ids = read_test_ids(self.workspace.competition, self.workspace.root)
-        file = self.own.folder / f"{job.weights_file(self.own.folder).stem}.pseudo.safetensors"
-        if not file.exists():  # kept, so that an interrupted fold goes on with the same labels
-            said = [
-                self._said_by(name, job, number)
-                for name in self.model.pseudo
-                for number in ([job.number] if job.fold is not None else range(len(self.folds)))
-            ]
-            labels: Predictions = np.mean(said, axis=0, dtype=np.float32)
-            save_arrays(file, {"targets": labels})
-        return self._cached(ids, test=True).pixels, load_arrays(file)["targets"]
-
-    def _said_by(self, name: str, job: Job, number: int) -> Predictions:
-        folder = self.workspace.models / name
-        stored = read_run(folder)["identity"]
-        if stored["folds"] != self.training.folds.digest:
-            raise WorkspaceError(folder, "was trained on other folds", "train it again")
-        model = ModelSection.model_validate(stored["model"], strict=False)
-        predictor = load_predictor(
-            folder,
-            model,
-            len(self.training.targets),
-            [fold_file(folder, number)],
-            self.training.task,
-        )
-        ids = read_test_ids(self.workspace.competition, self.workspace.root)
-        pixels = self._cached(ids, model.image_size, test=True).pixels
-        device = choose_device(model.precision)
-        device.place(predictor)
-        return self._in_batches(
-            lambda batch: predict_batch(predictor, pixels[batch], device),
-            np.arange(len(pixels)),
-            f"{job.label} pseudo-labels",
-        )
-
     def _probe(self, job: Job) -> None:
         started = time.perf_counter()
-        features, more = self._probe_features
-        rows, scored = job.split(self.training)
-        head = fit_head(
-            np.concatenate([features[rows], more]),
-            np.concatenate([self.training.target[rows], self.extra.target]),
-            len(self.training.targets),
-            np.concatenate([job.inner(self.training, rows), np.zeros(len(more), bool)]),
-            self.model.strengths,
-            self.training.task,
-            np.concatenate([np.ones(len(rows)), self.extra.weight]).astype(np.float32),
-        )
+        _, scored = job.split(self.training)
+        head = self.probing.fit(job)
         self._log(job, strength=head.strength)
-        predicted = apply_head(
-            head, features[np.concatenate([scored, self.training.holdout_rows])], self.training.task
-        )
+        predicted = self.probing.predict(head, np.concatenate([scored, self.training.holdout_rows]))
         seconds = time.perf_counter() - started
-        weights = {"weight": head.weight, "bias": head.bias}
-        self._keep(self.own, job, weights, predicted, seconds)
+        self._keep(self.own, job, head.tensors(), predicted, seconds)
 
     def _make_soup(self) -> None:
         """Average the fold models' weights, and predict the holdout with the result."""
@@ -424,58 +313,15 @@ class Run:
         soup = average_weights([load_arrays(job.weights_file(folder)) for job in self.folds])
         if self.model.mode == "probe":
             head = Head(soup["weight"], soup["bias"], float("nan"))
-            predicted = apply_head(head, self._probe_features[0][holdout], self.training.task)
+            predicted = self.probing.predict(head, holdout)
         else:
             network = self._build("none")
             network.load_state_dict({name: torch.from_numpy(a) for name, a in soup.items()})
-            predicted = self._predict(network, holdout)
+            predicted = self.passes.predict(network, self.pictures.images, holdout)
         file = soup_file(folder)
         save_arrays(holdout_file(file), {"holdout": predicted})
         save_arrays(file, soup)
         self.display.say(f"{self.model.name}: soup of {len(self.folds)} fold models → {file.name}")
-
-    @cached_property
-    def _probe_features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Features (rows, width) of all images, and of the extra ones, by the frozen network,
-        which the run keeps."""
-        file = self.own.folder / "backbone.safetensors"
-        with holding(self.own.folder / ".features.lock"):
-            torch.manual_seed(self.model.seed)  # what weights = "none" leaves to chance
-            network = build_features(
-                self.model.backbone,
-                "none" if file.exists() else self.model.weights,
-                image_size=self.model.image_size,
-                root=self.workspace.root,
-                channels=self.model.channels,
-            )
-            if file.exists():  # the heads that are there were fitted on its features
-                stored = load_arrays(file)
-                network.load_state_dict({name: torch.from_numpy(a) for name, a in stored.items()})
-            state = _arrays(network.state_dict())
-            if not file.exists():  # kept, so that the run needs nothing from outside its folder
-                save_arrays(file, state)
-            features = self._features(network, state, self.images)
-            if not len(self.extra):
-                return features, features[:0]
-            return features, self._features(network, state, self.extra_images)
-
-    def _features(
-        self, network: Network, state: Weights, images: ImageCache
-    ) -> NDArray[np.float32]:
-        """Features (rows, width) of these images, from the cache where they are there."""
-        device = choose_device(self.model.precision)
-        key = digest(
-            self.model.backbone,
-            str(self.model.image_size),
-            device.precision,
-            images.content,
-            *(array.tobytes() for array in state.values()),
-        )
-        file = self.workspace.cache / "features" / f"{key}.safetensors"
-        if not file.exists():
-            rows = np.arange(len(images.pixels))
-            save_arrays(file, {"features": self._through(network, images, rows, "features")})
-        return load_arrays(file)["features"]
 
     def _build(self, weights: str) -> Network:
         return build_classifier(
@@ -488,53 +334,6 @@ class Run:
             channels=self.model.channels,
             task=self.training.task,
         )
-
-    def _cached(
-        self, ids: Iterable[str], size: int | None = None, *, test: bool = False
-    ) -> ImageCache:
-        paths = find_images(self.workspace.competition, self.workspace.root, ids, test=test)
-        return self._cached_files(paths, size or self.model.image_size)
-
-    def _cached_files(self, paths: Sequence[Path], size: int) -> ImageCache:
-        room = cache_bytes(len(paths), size) / 1e6
-        title = f"reading at {size} px, {room:.0f} MB"
-        with self.display.progress(title, len(paths)) as advance:
-            return cached_images(
-                paths, size, self.workspace.cache / "images", lambda done: advance(done, "")
-            )
-
-    def _predict(self, network: Network, rows: NDArray[np.intp]) -> Predictions:
-        """Predictions (rows, targets) by one fold model; there may be no row."""
-        if not len(rows):
-            return np.empty((0, len(self.training.targets)), np.float32)
-        outputs = self._through(network, self.images, rows, "predicting")
-        return activation(self.training.task)(torch.from_numpy(outputs)).numpy()
-
-    def _through(
-        self, network: Network, images: ImageCache, rows: NDArray[np.intp], what: str
-    ) -> NDArray[np.float32]:
-        """The network's outputs (rows, outputs) for those rows of the images."""
-        device = choose_device(self.model.precision)
-        device.place(network).eval()
-        return self._in_batches(
-            lambda batch: predict_batch(network, images.pixels[batch], device), rows, what
-        )
-
-    def _in_batches(
-        self,
-        predict: Callable[[NDArray[np.intp]], NDArray[np.float32]],
-        rows: NDArray[np.intp],
-        what: str,
-    ) -> NDArray[np.float32]:
-        outputs = []
-        with self.display.progress(f"{self.model.name} {what}", len(rows)) as advance:
-            for start in range(0, len(rows), BATCH):
-                if self.stopping():
-                    raise Stopped
-                batch = rows[start : start + BATCH]
-                outputs.append(predict(batch))
-                advance(start + len(batch), "")
-        return np.concatenate(outputs)
 
     def _keep(
         self, output: Output, job: Job, weights: Weights, predicted: Predictions, seconds: float

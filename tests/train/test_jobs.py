@@ -280,15 +280,15 @@ def test_pseudo_labels_come_from_models_that_did_not_see_the_fold(
     assert harness("fold") == 0
     assert harness("train", "--only", "probe") == 0
     asked: list[list[str]] = []
-    from harness.train import run
+    from harness.train import pictures
 
-    real = run.load_predictor
+    real = pictures.load_predictor
 
     def noting(folder: Path, model: object, targets: int, files: list[Path], task: str) -> object:
         asked.append([file.name for file in files])
         return real(folder, model, targets, files, task)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "load_predictor", noting)
+    monkeypatch.setattr(pictures, "load_predictor", noting)
     assert harness("train", "--only", "tuned") == 0
     assert asked == [[f"fold{i}.safetensors"] for i in range(3)]
     labels = load_arrays(workspace / "models/tuned/fold1.pseudo.safetensors")["targets"]

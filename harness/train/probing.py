@@ -1,0 +1,102 @@
+"""Linear probes of one model: a frozen network's features, kept, and heads on them."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.backbone import Network, build_features
+from harness.data.images import ImageCache
+from harness.files import digest
+from harness.locks import holding
+from harness.model import ModelSection
+from harness.predict.engine import choose_device
+from harness.train.job import Job
+from harness.train.passes import Passes
+from harness.train.pictures import Pictures
+from harness.train.probe import Head, apply_head, fit_head
+from harness.workspace import Workspace
+from harness.workspace.runs import Arrays, load_arrays, save_arrays
+from harness.workspace.training import TrainingRows
+
+
+class Probing:
+    """The heads of one model and the features that they stand on."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        training: TrainingRows,
+        model: ModelSection,
+        pictures: Pictures,
+        passes: Passes,
+    ) -> None:
+        self.workspace, self.training, self.model = workspace, training, model
+        self.pictures, self.passes = pictures, passes
+
+    @property
+    def folder(self) -> Path:
+        """models/<run>/."""
+        return self.workspace.models / self.model.name
+
+    def fit(self, job: Job) -> Head:
+        """The job's head."""
+        features, more = self.features
+        extra = self.pictures.extra
+        rows, _ = job.split(self.training)
+        return fit_head(
+            np.concatenate([features[rows], more]),
+            np.concatenate([self.training.target[rows], extra.target]),
+            len(self.training.targets),
+            np.concatenate([job.inner(self.training, rows), np.zeros(len(more), bool)]),
+            self.model.strengths,
+            self.training.task,
+            np.concatenate([np.ones(len(rows)), extra.weight]).astype(np.float32),
+        )
+
+    def predict(self, head: Head, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The head's predictions (rows, targets) of labelled images."""
+        return apply_head(head, self.features[0][rows], self.training.task)
+
+    @cached_property
+    def features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features (rows, width) of all images, and of the extra ones, by the frozen network,
+        which the run keeps."""
+        file = self.folder / "backbone.safetensors"
+        with holding(self.folder / ".features.lock"):
+            torch.manual_seed(self.model.seed)  # what weights = "none" leaves to chance
+            network = build_features(
+                self.model.backbone,
+                "none" if file.exists() else self.model.weights,
+                image_size=self.model.image_size,
+                root=self.workspace.root,
+                channels=self.model.channels,
+            )
+            if file.exists():  # the heads that are there were fitted on its features
+                stored = load_arrays(file)
+                network.load_state_dict({name: torch.from_numpy(a) for name, a in stored.items()})
+            state = {name: t.detach().cpu().numpy() for name, t in network.state_dict().items()}
+            if not file.exists():  # kept, so that the run needs nothing from outside its folder
+                save_arrays(file, state)
+            features = self._features(network, state, self.pictures.images)
+            if not len(self.pictures.extra):
+                return features, features[:0]
+            return features, self._features(network, state, self.pictures.extra_images)
+
+    def _features(self, network: Network, state: Arrays, images: ImageCache) -> NDArray[np.float32]:
+        """Features (rows, width) of these images, from the cache where they are there."""
+        device = choose_device(self.model.precision)
+        key = digest(
+            self.model.backbone,
+            str(self.model.image_size),
+            device.precision,
+            images.content,
+            *(array.tobytes() for array in state.values()),
+        )
+        file = self.workspace.cache / "features" / f"{key}.safetensors"
+        if not file.exists():
+            rows = np.arange(len(images.pixels))
+            save_arrays(file, {"features": self.passes.through(network, images, rows, "features")})
+        return load_arrays(file)["features"]
