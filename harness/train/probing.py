@@ -46,9 +46,10 @@ class Probing:
         features, more = self.features
         extra = self.pictures.extra
         rows, _ = job.split(self.training)
+        known = extra.target if len(extra) else self.training.target[:0]
         return fit_head(
             np.concatenate([features[rows], more]),
-            np.concatenate([self.training.target[rows], extra.target]),
+            np.concatenate([self.training.target[rows], known]),
             len(self.training.targets),
             np.concatenate([job.inner(self.training, rows), np.zeros(len(more), bool)]),
             self.model.strengths,
