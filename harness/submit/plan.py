@@ -40,6 +40,9 @@ WRITE_EVERY = 0.1
 """Of the budget, how long work may stay unwritten."""
 WORTH_LOADING = 0.5
 """After loading, a stage needs time for all its images, or this many times what loading took."""
+TELLING = 1e-3
+"""Expected seconds from which on a measurement tells of the machine: what should take no time, such
+as another tool's predictions, is slower than that by any factor."""
 MOST_STAGES = 64
 _NOBODY: Rows = np.empty(0, dtype=np.intp)
 
@@ -159,7 +162,9 @@ class Follower:
         action, self.doing = self.doing, None
         self.failed.update(failed)
         if isinstance(action, Load):
-            self.loads.saw(self.plan.stages[action.stage].fixed_seconds, seconds)
+            expected = self.plan.stages[action.stage].fixed_seconds
+            if expected >= TELLING:
+                self.loads.saw(expected, seconds)
             if action.stage not in self.failed:
                 self.ready.add(action.stage)
         elif isinstance(action, Write):
@@ -197,10 +202,11 @@ class Follower:
     ) -> None:
         if failed:
             return
-        ratio_to = self._expected(action.stages) * len(action.rows)
-        self.batches.saw(ratio_to, seconds)
+        expected = self._expected(action.stages) * len(action.rows)
+        if expected >= TELLING:
+            self.batches.saw(expected, seconds)
         for stage in action.stages:
-            self.pace_of[stage].saw(ratio_to, seconds)
+            self.pace_of[stage].saw(expected, seconds)
         good = np.ones(len(action.rows), dtype=bool) if unreadable is None else ~unreadable
         self.unreadable[action.rows[~good]] = True
         self.have[action.rows[good]] |= np.uint64(_mask(action.stages))

@@ -234,6 +234,19 @@ def test_one_stall_does_not_change_the_pace() -> None:
     assert pace.middle() == 0.5
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_what_should_take_no_time_says_nothing_of_the_machine(share: float) -> None:
+    """Another tool's predictions: a hiccup while they are taken makes no slow machine."""
+    plan = plan_of((1.0, share))
+    given = replace(plan.stages[0], size=0, fixed_seconds=0.0, image_seconds=0.0)
+    costs = replace(plan.costs, read=0.0)
+    follower = Follower(replace(plan, stages=(given, plan.stages[1]), costs=costs), 100, 10.0)
+    assert follower.next(1.0) == Load(0)
+    follower.done(0.05)
+    assert drive(follower, start=1.05)[-1] == Stop(completed=True)
+    assert counts(follower) == [100, 100]
+
+
 def test_a_plan_of_too_many_stages_is_refused() -> None:
     with pytest.raises(ValueError, match="65 stages"):
         Follower(plan_of((1.0,) * 65), 10, 1.0)
