@@ -387,6 +387,10 @@ def submit(
     if wait and not (kaggle or kernel):
         raise ConfigError("--wait", "there is nothing to wait for", "say --kaggle or --kernel, too")
     if kernel:
+        if name or budget or kaggle:
+            raise ConfigError(
+                "--kernel", "its file is made by its run on Kaggle", "leave the other options out"
+            )
         kernel_steps.submit(workspace, display, wait=wait)
         return
     path, degraded = steps.submit(workspace, display, name, budget, started())

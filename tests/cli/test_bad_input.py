@@ -604,3 +604,18 @@ def test_an_unknown_option_is_one_line(
 ) -> None:
     assert harness("train", "--onyl", "x") == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--wait"], "there is nothing to wait for"),
+        (["--kernel", "--budget", "60s"], "made by its run on Kaggle"),
+        (["--kernel", "--name", "best"], "made by its run on Kaggle"),
+    ],
+)
+def test_options_of_submit_that_contradict(
+    workspace: Path, capfd: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert main(["submit", *options, "-C", str(workspace)]) == 2
+    assert said in capfd.readouterr().err
