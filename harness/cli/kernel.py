@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from harness.kaggle.push import Pushed
     from harness.kaggle.seam import KernelRun
     from harness.workspace import Workspace
-    from harness.workspace.ensemble import Ensemble
-    from harness.workspace.submissions import Sidecar
 
 
 def build(
@@ -38,6 +36,7 @@ def build(
     from harness.files import write_text
     from harness.kaggle.kernel import build_kernel
     from harness.workspace.ensemble import read_ensemble
+    from harness.workspace.submissions import new_sidecar
 
     settings = workspace.competition.budget
     seconds = parse_duration(budget, "--budget") if budget else settings.seconds
@@ -47,8 +46,10 @@ def build(
     visible = len(read_test_ids(workspace.competition, workspace.root))
     rows = rows or settings.test_rows or 2 * visible
     kernel = build_kernel(workspace, ensemble, seconds, python=python, gpu=gpu)
-    sidecar = asdict(_believed(ensemble, rows, seconds))
-    write_text(_folder(workspace) / "build.json", json.dumps(sidecar, indent=2) + "\n")
+    believed = new_sidecar(
+        ensemble, ensemble.estimate, rows, inputs=ensemble.inputs, budget_seconds=seconds
+    )
+    write_text(_folder(workspace) / "build.json", json.dumps(asdict(believed), indent=2) + "\n")
     size = sum(path.stat().st_size for path in kernel.data.iterdir()) >> 20
     display.say(f"kernel: wrote {kernel.code} and {kernel.data} ({size} MB)")
     return _rehearse(workspace, display, kernel, seconds, rows) if rehearse else 0
@@ -139,30 +140,6 @@ def _rehearse(
     if not found.failures:
         display.say("PASS")
     return 2 if found.failures else 0
-
-
-def _believed(ensemble: "Ensemble", rows: int, budget: float) -> "Sidecar":
-    """What is believed of the kernel's submission, for the ledger."""
-    from harness.workspace.submissions import Sidecar
-
-    expected = ensemble.estimate.for_new_rows(ensemble.rows, rows)
-    return Sidecar(
-        ensemble=ensemble.digest,
-        method=ensemble.method,
-        metric=ensemble.metric,
-        nested=ensemble.nested,
-        low=ensemble.low,
-        high=ensemble.high,
-        expected_low=expected.low,
-        expected_high=expected.high,
-        members=ensemble.used,
-        folds=ensemble.folds,
-        rows=rows,
-        prior_rows=(),
-        seconds=0.0,
-        budget_seconds=budget,
-        inputs=ensemble.inputs,
-    )
 
 
 def _require_sound(name: str, run: "KernelRun") -> None:

@@ -21,7 +21,13 @@ from harness.submit.guard import KILLED, guard, remove_temporaries
 from harness.submit.prior import prior_submission
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
-from harness.workspace.submissions import Sidecar, read_sidecar, write_sidecar, write_submission
+from harness.workspace.submissions import (
+    Sidecar,
+    new_sidecar,
+    read_sidecar,
+    write_sidecar,
+    write_submission,
+)
 
 if TYPE_CHECKING:  # the promising process does without what these import
     from harness.predict.cost import CostSheet
@@ -279,23 +285,10 @@ def _sidecar(
     ensemble: Ensemble, believed: Estimate, rows: int, budget: float, inputs: str
 ) -> Sidecar:
     """Of a file that has the prior in every row."""
-    expected = believed.for_new_rows(ensemble.rows, rows)
-    return Sidecar(
-        ensemble=ensemble.digest,
+    return replace(
+        new_sidecar(ensemble, believed, rows, inputs=inputs, budget_seconds=budget),
         method="plan",
-        metric=ensemble.metric,
-        nested=believed.value,
-        low=believed.low,
-        high=believed.high,
-        expected_low=expected.low,
-        expected_high=expected.high,
         members=(),
-        folds=ensemble.folds,
-        rows=rows,
-        prior_rows=(),
-        seconds=0.0,
-        budget_seconds=budget,
-        inputs=inputs,
         completed=False,
         member_sets=((),),
         row_sets=(0,) * rows,

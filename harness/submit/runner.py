@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.oof import given_file, read_predictions
 from harness.workspace.runs import read_run
-from harness.workspace.submissions import Sidecar, read_sidecar, write_submission
+from harness.workspace.submissions import Sidecar, new_sidecar, read_sidecar, write_submission
 
 Combine = Callable[[NDArray[np.float32], NDArray[np.float32] | None], NDArray[Any]]
 """(members, rows, targets), metadata (rows, columns) or None → (rows, targets).
@@ -76,23 +76,10 @@ def submit(
     text = submission_text(workspace, path, rows, ensemble, combined)
     for row, error in broken.items():
         display.say(f"warning: {ids[row]} gets the prior: {error}")
-    expected = ensemble.estimate.for_new_rows(ensemble.rows, len(ids))
-    sidecar = Sidecar(
-        ensemble=ensemble.digest,
-        method=ensemble.method,
-        metric=ensemble.metric,
-        nested=ensemble.nested,
-        low=ensemble.low,
-        high=ensemble.high,
-        expected_low=expected.low,
-        expected_high=expected.high,
-        members=ensemble.used,
-        folds=ensemble.folds,
-        rows=len(ids),
+    sidecar = replace(
+        new_sidecar(ensemble, ensemble.estimate, len(ids), inputs=inputs),
         prior_rows=tuple(str(ids[row]) for row in sorted(broken)),
         seconds=round(time.monotonic() - started, 3),
-        budget_seconds=None,
-        inputs=inputs,
     )
     write_submission(path, text, sidecar)
     return Submitted(path, sidecar, True)

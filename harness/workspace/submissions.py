@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import WorkspaceError
+from harness.estimate import Estimate
 from harness.files import digest, write_text
+from harness.workspace.ensemble import Ensemble
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,35 @@ class Sidecar:
     predicted: dict[str, float] = field(default_factory=dict)
     planned_at: float | None = None
     file: str = ""
+
+
+def new_sidecar(
+    ensemble: Ensemble,
+    believed: Estimate,
+    rows: int,
+    *,
+    inputs: str,
+    budget_seconds: float | None = None,
+) -> Sidecar:
+    """Of so many rows that all have the ensemble's members, without a second spent yet."""
+    expected = believed.for_new_rows(ensemble.rows, rows)
+    return Sidecar(
+        ensemble=ensemble.digest,
+        method=ensemble.method,
+        metric=ensemble.metric,
+        nested=believed.value,
+        low=believed.low,
+        high=believed.high,
+        expected_low=expected.low,
+        expected_high=expected.high,
+        members=ensemble.used,
+        folds=ensemble.folds,
+        rows=rows,
+        prior_rows=(),
+        seconds=0.0,
+        budget_seconds=budget_seconds,
+        inputs=inputs,
+    )
 
 
 def write_submission(path: Path, csv: str, sidecar: Sidecar) -> None:

@@ -93,7 +93,7 @@ def test_a_hang_is_ended_in_time(copy: Path) -> None:
     image.unlink()
     os.mkfifo(image)  # to open it waits for a writer who never comes
     plans = json.loads((copy / "models/ensemble/plans.json").read_text(encoding="utf-8"))["plans"]
-    budget = 6 + 3 * plans[0]["costs"]["start"]  # surely enough to come to that image
+    budget = 4 + 2 * plans[0]["costs"]["start"]  # surely enough to come to that image
     done = run(copy, "submit", "--budget", f"{budget:.1f}", "--name", "hung")
     assert done.returncode == 3
     _, sidecar = submission(copy, "hung")
@@ -205,7 +205,7 @@ def test_members_of_another_tool_need_no_engine(copy: Path) -> None:
     ids = [f"{i:03d}" for i in range(30, 39)]
     sure = pd.DataFrame({"id": ids, "ant": 0.8, "bee": 0.15, "cat": 0.05})
     sure.to_parquet(copy / "oof/foreign.test.parquet")
-    for verb in (["stack"], ["cost"], ["submit", "--budget", "5m", "--name", "given"]):
+    for verb in (["stack"], ["cost", "--quick"], ["submit", "--budget", "5m", "--name", "given"]):
         done = run(copy, *verb)
         assert done.returncode == 0, done.stderr
     rows, sidecar = submission(copy, "given")

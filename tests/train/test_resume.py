@@ -78,7 +78,7 @@ def check_kills(folder: Path, kills: int) -> None:
 
 
 def test_killed_and_started_again_it_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    check_kills(tmp_path, 3)
+    check_kills(tmp_path, 2)
 
 
 @pytest.mark.slow
