@@ -25,6 +25,7 @@ from harness.workspace.submissions import (
     Sidecar,
     new_sidecar,
     read_sidecar,
+    sidecar_path,
     write_sidecar,
     write_submission,
 )
@@ -100,7 +101,8 @@ def promise(
         code: int | None = None
     else:
         code = guard(command(path, inputs, budget - last - LEAVE), until=started + budget - last)
-        remove_temporaries(path)
+    remove_temporaries(path)
+    remove_temporaries(sidecar_path(path))
     if code == 2:
         raise WorkspaceError(path, "has only the prior in every row", "mend what is said above")
     # ended between the file and its sidecar: nobody knows what its rows got

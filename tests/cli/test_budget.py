@@ -115,6 +115,9 @@ def test_kill_9_leaves_a_whole_file(copy: Path) -> None:
     process.wait()
     with path.open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 9
+    for left in (".killed.csv.1.tmp", ".killed.json.1.tmp"):  # as a kill between two steps does
+        (path.parent / left).touch()
+    assert run(copy, "submit", "--budget", "0.5", "--name", "killed").returncode == 3
     assert not list(path.parent.glob("*.tmp"))
 
 
