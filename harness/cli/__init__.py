@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from harness.cli.kaggle_verbs import app
+from harness.cli.verbs import app
 from harness.errors import UserError
 
 INTERRUPTED = 130

@@ -8,9 +8,7 @@ import typer
 from harness.cli import kaggle as kaggle_steps
 from harness.cli import kernel as kernel_steps
 from harness.cli import steps
-from harness.cli.verbs import HERE, Root, Verbose, app
-
-__all__ = ["app"]
+from harness.cli.verbs.common import HERE, Root, Verbose, app
 
 board_app = typer.Typer(invoke_without_command=True)
 app.add_typer(board_app, name="board")
