@@ -12,7 +12,8 @@ from harness.audit.look import Looks, cached_looks
 from harness.audit.probe import Floats, reducer
 from harness.data.findings import Part
 from harness.data.images import find_images
-from harness.data.table import Table, read_table, read_test_ids
+from harness.data.sample import read_test_ids
+from harness.data.table import Table, read_table
 from harness.display import Display
 from harness.workspace import Workspace
 

@@ -30,7 +30,7 @@ def build(
     rehearse: bool,
 ) -> int:
     """Write kernel/ and rehearse it: 0 built (and passed), 2 failed."""
-    from harness.data.table import read_test_ids
+    from harness.data.sample import read_test_ids
     from harness.durations import parse_duration
     from harness.errors import ConfigError
     from harness.files import write_text

@@ -211,7 +211,7 @@ def grade(
     other_metric: str | None = None,
 ) -> None:
     """Score a submission, and hold the score against what was expected."""
-    from harness.data.table import read_sample
+    from harness.data.sample import read_sample
     from harness.metrics import get_metric
     from harness.submit.grade import grade as grade_submission
     from harness.workspace.ledger import Ledger
@@ -274,7 +274,7 @@ def rehearse(
     offline: bool,
 ) -> int:
     """Run the submission as the competition will: 0 passed, 3 passed but cut short, 2 failed."""
-    from harness.data.table import read_test_ids
+    from harness.data.sample import read_test_ids
     from harness.durations import parse_duration, parse_size
     from harness.errors import ConfigError
     from harness.submit.rehearsal import rehearsal_table

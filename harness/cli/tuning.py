@@ -263,7 +263,7 @@ def _loss(
 def _affordability(
     workspace: "Workspace", training: "TrainingRows"
 ) -> "Callable[[ModelSection], str | None]":
-    from harness.data.table import read_test_ids
+    from harness.data.sample import read_test_ids
     from harness.errors import ConfigError
     from harness.tune.affordable import affordability
 

@@ -3,18 +3,16 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.competition import Competition
 from harness.data.frame import Coded
+from harness.data.sample import Sample
 from harness.errors import DataError
 from harness.metrics import decide
-
-if TYPE_CHECKING:
-    from harness.data.table import Sample
 
 Strings = NDArray[np.object_]
 Targets = tuple[NDArray[Any], tuple[str, ...], Strings]
@@ -25,7 +23,7 @@ def make_targets(
     competition: Competition,
     columns: dict[str, Coded],
     ids: Strings,
-    sample: "Sample | None",
+    sample: Sample | None,
     source: Path,
 ) -> Targets:
     """What the label columns say; a DataError names the first row that does not fit the task."""
@@ -95,7 +93,7 @@ def _joined_labels(column: Coded, separator: str) -> Targets:
 
 
 def _class_order(
-    competition: Competition, classes: list[str], sample: "Sample | None", source: Path
+    competition: Competition, classes: list[str], sample: Sample | None, source: Path
 ) -> list[str]:
     """The classes in the sample submission's order where it has a column a class."""
     if len(classes) < 2:

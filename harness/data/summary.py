@@ -6,7 +6,8 @@ import numpy as np
 
 from harness.competition import Competition, Task
 from harness.data.images import find_images
-from harness.data.table import Table, read_table, read_test_ids
+from harness.data.sample import read_test_ids
+from harness.data.table import Table, read_table
 
 
 def summarise(competition: Competition, root: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The training table and the test ids: ids, targets, groups, in the harness's own shapes.
+"""The training table: ids, targets, groups, metadata, in the harness's own shapes.
 
 Everything is read as text, so that "007" stays "007" and nothing becomes NaN by its spelling.
 """
@@ -25,27 +25,13 @@ from harness.data.frame import (
     texts,
 )
 from harness.data.labels import make_targets
-from harness.data.locate import listed_test_ids, match_files
+from harness.data.locate import match_files
+from harness.data.sample import Sample, read_sample
 from harness.data.sound import require_printable, sound_ids
 from harness.errors import ConfigError, DataError
-from harness.patterns import common_home, home, placeholders
+from harness.patterns import common_home, placeholders
 
 Strings = NDArray[np.object_]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The sample submission: what a submission must look like."""
-
-    path: Path
-    columns: tuple[str, ...]  # the id column first among them or not, as the file has it
-    id_column: str
-    ids: Strings
-
-    @property
-    def target_columns(self) -> tuple[str, ...]:
-        """The columns to fill in, in the file's order."""
-        return tuple(column for column in self.columns if column != self.id_column)
 
 
 @dataclass(frozen=True)
@@ -124,41 +110,6 @@ def _training_columns(
     return rows
 
 
-def read_sample(competition: Competition, root: Path) -> Sample | None:
-    """The sample submission, or None where competition.toml names none."""
-    data = competition.data
-    if data.sample_submission is None:
-        return None
-    path = root / data.sample_submission
-    columns = read_header(path)
-    id_column = data.id if data.id in columns else columns[0]
-    if len(columns) < 2:
-        raise DataError(path, "has no column besides the id", "use the competition's own file")
-    require_printable(as_column(columns), path, "header")
-    return Sample(path, tuple(columns), id_column, _sound_ids(path, id_column))
-
-
-def read_test_ids(competition: Competition, root: Path) -> Strings:
-    """The ids to predict: of the test table, of the sample submission, or of ``test_images``."""
-    data = competition.data
-    sample = read_sample(competition, root)
-    if data.test is None:
-        if sample is not None:
-            return sample.ids
-        listed = as_column(listed_test_ids(data, root))
-        return sound_ids(listed, root / home(data.test_images[0]), "id")
-    path = root / data.test
-    ids = _sound_ids(path, data.id)
-    if sample is not None and set(ids) != set(sample.ids):
-        odd = sorted(set(ids) ^ set(sample.ids))
-        raise DataError(
-            path,
-            f"{len(odd)} id(s) are not in both it and {sample.path.name}, the first is {odd[0]!r}",
-            "use the two files of the same competition",
-        )
-    return ids
-
-
 def read_metadata(
     competition: Competition, root: Path, ids: Strings, names: Sequence[str], *, test: bool
 ) -> Strings:
@@ -192,10 +143,6 @@ def read_metadata(
     row_of = {id_: row for row, id_ in enumerate(texts(columns[data.id]))}
     rows = [row_of[id_] for id_ in ids]
     return np.column_stack([texts(columns[name])[rows] for name in names])
-
-
-def _sound_ids(path: Path, column: str) -> Strings:
-    return sound_ids(read_columns(path, [column])[column], path, column)
 
 
 def _label_column(

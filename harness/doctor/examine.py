@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.data.images import image_paths, inspect, map_images
+from harness.data.sample import read_test_ids
 from harness.data.summary import summarise_table
-from harness.data.table import read_table, read_test_ids
+from harness.data.table import read_table
 from harness.display import Display
 from harness.doctor.findings import Finding, ImageReport, Progress, image_findings
 from harness.doctor.machine import devices, disk, versions, weights

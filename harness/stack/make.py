@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 import harness
 from harness.competition import as_plain
 from harness.data.metadata import Column, choose_columns, encode
-from harness.data.table import read_metadata, read_sample
+from harness.data.sample import read_sample
+from harness.data.table import read_metadata
 from harness.display import Display
 from harness.errors import WorkspaceError
 from harness.files import digest

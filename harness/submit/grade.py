@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.competition import Competition
 from harness.data.frame import read_frame
 from harness.data.labels import sorted_names
-from harness.data.table import Sample
+from harness.data.sample import Sample
 from harness.errors import ConfigError, DataError, nearest
 from harness.metrics import Metric, decide, metrics_for
 from harness.submit.check import check_submission

@@ -21,7 +21,7 @@ from rich.table import Table
 from harness.competition import FILE_NAME
 from harness.data.frame import write_frame
 from harness.data.locate import locate
-from harness.data.table import read_test_ids
+from harness.data.sample import read_test_ids
 from harness.errors import ConfigError
 from harness.offline import REFUSAL
 from harness.patterns import fill

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from harness.data.images import find_images
 from harness.data.metadata import encode
-from harness.data.table import Sample, read_metadata, read_sample, read_test_ids
+from harness.data.sample import Sample, read_sample, read_test_ids
+from harness.data.table import read_metadata
 from harness.submit.check import check_submission
 from harness.submit.table import make_submission
 from harness.workspace import Workspace

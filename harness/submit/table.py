@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.competition import Competition
-from harness.data.table import Sample
+from harness.data.sample import Sample
 from harness.submit.forms import cells, default_columns
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.data.extra import NOTHING, Extra, read_extra
 from harness.data.images import ImageCache, cache_bytes, cached_images, find_images
-from harness.data.table import read_test_ids
+from harness.data.sample import read_test_ids
 from harness.errors import ConfigError, WorkspaceError
 from harness.files import digest
 from harness.model import ModelSection

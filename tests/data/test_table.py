@@ -12,7 +12,8 @@ from harness.competition import Competition, load_competition
 from harness.data.frame import read_frame, write_frame
 from harness.data.images import find_images
 from harness.data.labels import sorted_names
-from harness.data.table import Table, read_metadata, read_table, read_test_ids
+from harness.data.sample import read_test_ids
+from harness.data.table import Table, read_metadata, read_table
 from harness.errors import ConfigError, DataError
 
 

@@ -11,7 +11,8 @@ from tiny import write_table
 from harness.cli import main
 from harness.competition import load_competition
 from harness.data.images import find_images
-from harness.data.table import read_table, read_test_ids
+from harness.data.sample import read_test_ids
+from harness.data.table import read_table
 
 MODELS = """\
 [[model]]

@@ -6,7 +6,7 @@ import numpy as np
 from tiny import TOML
 
 from harness.competition import Competition, load_competition
-from harness.data.table import Sample
+from harness.data.sample import Sample
 
 
 def competition(

@@ -9,7 +9,7 @@ import pytest
 from tiny import TOML, write_table
 
 from harness.competition import Competition, load_competition
-from harness.data.table import read_sample, read_test_ids
+from harness.data.sample import read_sample, read_test_ids
 from harness.errors import DataError
 from harness.submit.prior import prior_submission
 from harness.submit.table import make_submission

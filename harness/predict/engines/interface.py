@@ -1,6 +1,5 @@
 """The one interface of all engines: uint8 images in, predictions out."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,21 +9,10 @@ from numpy.typing import NDArray
 from harness.data.images import Pixels
 from harness.predict.engines.convert import converted_file
 from harness.predict.engines.kinds import Kind, cores
+from harness.predict.engines.network import Network
 from harness.predict.engines.parts import Part, Run, parts
 
 Probabilities = NDArray[np.float32]
-Outputs = NDArray[np.float32]
-
-
-class Network(ABC):
-    """One network on one runtime: batches of uint8 images → (rows, heads, targets)."""
-
-    @abstractmethod
-    def run(self, batches: Sequence[Pixels]) -> Iterator[Outputs]:
-        """The outputs of each batch, in order.
-
-        Batches are C-contiguous, of the number of rows that the network was laid out for.
-        """
 
 
 class Engine:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.data.images import Pixels
-from harness.predict.engines.interface import Network, Outputs
 from harness.predict.engines.kinds import cores, forbid_reporting
+from harness.predict.engines.network import Network, Outputs
 
 forbid_reporting()
 import onnxruntime  # noqa: E402

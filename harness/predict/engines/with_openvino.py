@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.data.images import Pixels
-from harness.predict.engines.interface import Network, Outputs
 from harness.predict.engines.kinds import Kind, cores, forbid_reporting
+from harness.predict.engines.network import Network, Outputs
 
 forbid_reporting()
 import openvino  # noqa: E402

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from harness.data.images import Pixels
 from harness.predict.engine import load_predictor
-from harness.predict.engines.interface import Network, Outputs
 from harness.predict.engines.kinds import Kind
+from harness.predict.engines.network import Network, Outputs
 from harness.predict.engines.parts import Part
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
