@@ -14,7 +14,6 @@ from harness.predict.machine import fingerprint, probe
 from harness.predict.plan import plan_from_json
 from harness.stack.blend import blend_from_json
 from harness.stack.chosen import choose, combiner
-from harness.stack.efficiency import most_efficient
 from harness.submit.budgeted import costs_file, predict_within, read_plans
 from harness.submit.guard import die_with_parent
 from harness.submit.rows import read_test_rows
@@ -41,12 +40,16 @@ def main(arguments: Sequence[str]) -> int:
     sheet = read_costs(costs_file(workspace))
     plans = [plan_from_json(record) for record in read_plans(workspace, ensemble)]
     slowdown = 1.0 if sheet.machine == fingerprint() else probe() / sheet.probe
-    here = [plan.on(len(rows.ids), slowdown) for plan in plans]
-    if formula := workspace.competition.budget.efficiency:
-        fitting = [plan for plan in here if plan.seconds <= float(deadline)] or here[:1]
-        plan = most_efficient(fitting, formula)
-    else:
-        plan = choose(here, float(deadline), len(rows.ids))
+
+    def elapsed() -> float:
+        return time.monotonic() - float(started)
+
+    plan = choose(
+        [plan.on(len(rows.ids), slowdown) for plan in plans],
+        float(deadline),
+        elapsed=elapsed(),
+        formula=workspace.competition.budget.efficiency,
+    )
     completed = predict_within(
         workspace,
         ensemble,
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
         inputs=inputs,
         budget=float(budget),
         deadline=float(deadline),
-        elapsed=lambda: time.monotonic() - float(started),
+        elapsed=elapsed,
     )
     return 0 if completed else 3
 

@@ -129,10 +129,6 @@ class Plan:
             kept = np.ones(len(stages))
         return np.asarray(kept / kept.sum())
 
-    def seconds_for(self, rows: int, slowdown: float = 1.0) -> float:
-        """The whole process's predicted seconds for other numbers of rows, or a slower machine."""
-        return self.on(rows, slowdown).seconds
-
     def on(self, rows: int, slowdown: float = 1.0) -> "Plan":
         """The same plan with the seconds of another number of rows, on a slower machine.
 

@@ -5,18 +5,27 @@ from dataclasses import replace
 
 from harness.predict.plan import Combine, Plan, blend
 from harness.stack.blend import blend_from_json
+from harness.stack.efficiency import most_efficient
 from harness.stack.methods import METHODS
 from harness.stack.problem import Array, Problem
 
 
-def choose(plans: Sequence[Plan], budget: float, rows: int, slowdown: float = 1.0) -> Plan:
-    """Of stored plans (cheapest first), the best score whose seconds for ``rows`` fit the budget.
+def choose(
+    plans: Sequence[Plan], deadline: float, *, elapsed: float = 0.0, formula: str | None = None
+) -> Plan:
+    """Of plans for the rows and the machine here (cheapest first), the best that fits.
 
-    The cheapest if none does: following it, as far as it gets, is the best there is.
+    The best score, or with a ``formula`` what ``most_efficient`` finds. Where starting took longer
+    (``elapsed`` seconds are gone) than was measured, as from a cold disk cache, so much less is
+    left for the rest. The cheapest if none fits: following it, as far as it gets, is the best there
+    is.
     """
+    left = deadline - max(0.0, elapsed - plans[0].costs.start)
+    fitting = [plan for plan in plans if plan.seconds <= left] or plans[:1]
+    if formula:
+        return most_efficient(fitting, formula)
     sign = 1 if plans[0].greater_is_better else -1
-    fitting = [plan for plan in plans if plan.seconds_for(rows, slowdown) <= budget]
-    return max(fitting, key=lambda plan: sign * plan.score) if fitting else plans[0]
+    return max(fitting, key=lambda plan: sign * plan.score)
 
 
 def combiner(plan: Plan, problem: Problem | None = None) -> Combine:

@@ -294,20 +294,22 @@ def test_a_plan_whose_shares_rise_is_refused() -> None:
         replace(plan, stages=rising)
 
 
-def test_stored_plans_are_chosen_by_the_rows_that_are_there() -> None:
-    selection = select(rows=200, members=5)
-    plans = selection.plans()
+def test_stored_plans_are_chosen_by_the_rows_and_the_time_that_are_there() -> None:
+    plans = select(rows=200, members=5).plans()
+    few = [plan.on(50) for plan in plans]
+    slow = [plan.on(500, 2.0) for plan in plans]
     for budget in (3.0, 6.0, 12.0):
-        chosen = choose(plans, budget, 500)
+        chosen = choose(plans, budget)
         assert chosen.seconds <= budget
         assert chosen.score == min(plan.score for plan in plans if plan.seconds <= budget)
-        fewer = choose(plans, budget, 50)
-        assert fewer.score <= chosen.score
-        assert choose(plans, budget, 500, slowdown=2.0).score >= chosen.score
+        assert choose(few, budget).score <= chosen.score
+        assert choose(slow, budget).score >= chosen.score
         moved = chosen.on(50, 2.0)
-        assert moved.seconds == pytest.approx(chosen.seconds_for(50, 2.0))
         assert moved.seconds == pytest.approx(predicted_seconds(moved.stages, moved.costs, 50))
-    assert choose(plans, 0.0, 500) == plans[0]
+        start = chosen.costs.start
+        assert choose(plans, budget, elapsed=start / 2) == chosen
+        assert choose(plans, budget + 1, elapsed=start + 1) == chosen
+    assert choose(plans, 0.0) == plans[0]
 
 
 def test_one_pass_reads_an_image_once() -> None:
