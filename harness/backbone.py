@@ -1,6 +1,7 @@
 """timm name and weights source → a network from uint8 pixels to logits."""
 
 import importlib.util
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,8 @@ def build_pretrained(
         options["in_chans"] = 1
     model: Any
     if weights == "timm":
+        # the hub's client tells of every retry; what comes of them is told below, in one line
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         try:
             model = timm.create_model(backbone, pretrained=True, **options)
         except Exception as error:  # the hub's client raises many kinds; all mean the same here
