@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import optuna
@@ -31,8 +31,9 @@ from harness.cli import main as run_command
 from harness.model import ModelSection
 from harness.space import TuneSection
 from harness.stack.resample import paired_scores
+from harness.train.schedule import Schedule
 from harness.tune.methods import distribution
-from harness.tune.search import Search, Tools
+from harness.tune.search import Halfway, Search, Tools
 from harness.tune.setup import Setup, set_up
 from harness.tune.study import open_study
 from harness.workspace import Workspace
@@ -89,49 +90,79 @@ def make_workspace(root: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return (pixels / 16).astype(np.float32), labels.astype(np.int64)
 
 
+class Part(NamedTuple):
+    """Half of a training: what its network says of the fold's rows then, and the seconds of it."""
+
+    said: NDArray[np.float32]
+    seconds: float
+
+
 class Trainer:
     """Trains a perceptron on folds, with the harness's files; knows what that took."""
 
     def __init__(self, setup: Setup, pixels: NDArray[Any], labels: NDArray[Any]) -> None:
         self.setup, self.pixels, self.labels = setup, torch.tensor(pixels), torch.tensor(labels)
-        self.folds = 0
+        self.folds = 0.0
         self.seconds = 0.0
 
-    known: ClassVar[dict[tuple[str, int], tuple[NDArray[np.float32], float]]] = {}
-    """What a training said and its seconds, which count again in every search that asks for it."""
+    known: ClassVar[dict[tuple[str, int], tuple[Part, Part]]] = {}
+    """Every training; its seconds count again in every search that asks for it."""
 
-    def train(self, model: ModelSection, folds: Sequence[int], seconds: float | None) -> bool:
+    def train(
+        self,
+        model: ModelSection,
+        folds: Sequence[int],
+        seconds: float | None,
+        halfway: Halfway | None = None,
+    ) -> bool:
         """As harness.tune.search.Tools wants it."""
         for fold in (number - 1 for number in folds):
             folder = self.setup.workspace.models / model.name
             key = (model.name, fold)
             if key not in self.known:
-                begun = time.perf_counter()
-                self.known[key] = (self.predictions(model, fold), time.perf_counter() - begun)
-            said, spent = self.known[key]
-            self.folds += 1
-            self.seconds += spent
-            arrays = {"predictions": said, "seconds": np.array([spent])}
+                self.known[key] = self.course(model, fold)
+            half, whole = self.known[key]
+            self._count(half, 0.5)
+            if halfway:
+                halfway(np.flatnonzero(self.setup.training.assignment[:, 0] == fold), half.said)
+            self._count(whole, 0.5)
+            arrays = {
+                "predictions": whole.said,
+                "seconds": np.array([half.seconds + whole.seconds]),
+            }
             save_arrays(fold_predictions_file(folder, fold), arrays)
             save_arrays(fold_file(folder, fold), {"none": np.zeros(1)})
         return True
 
-    def predictions(self, model: ModelSection, fold: int) -> NDArray[np.float32]:
-        """(rows, 10) probabilities of the fold's rows."""
+    def _count(self, part: Part, folds: float) -> None:
+        self.folds += folds
+        self.seconds += part.seconds
+
+    def course(self, model: ModelSection, fold: int) -> tuple[Part, Part]:
+        """A fold's training up to the middle of its epochs, and from there to its end."""
+        begun = time.perf_counter()
         held = torch.tensor(self.setup.training.assignment[:, 0] == fold)
         pixels, labels = self.pixels[~held], self.labels[~held]
         torch.manual_seed(fold)
         network = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
         optimiser = torch.optim.AdamW(network.parameters(), lr=model.lr, weight_decay=0.01)
         loss = nn.CrossEntropyLoss(label_smoothing=model.label_smoothing)
+        schedule = Schedule.of(model, len(labels))
+        parts, step = [], 0
         for _ in range(model.epochs):
             for batch in torch.randperm(len(labels)).split(model.batch_size):
+                optimiser.param_groups[0]["lr"] = model.lr * schedule.rate(step)
                 optimiser.zero_grad()
                 loss(network(pixels[batch]), labels[batch]).backward()
                 optimiser.step()
-        with torch.no_grad():
-            said = network(self.pixels[held]).softmax(dim=1).numpy()
-        return said
+                step += 1
+            if step in (schedule.half, schedule.steps):
+                with torch.no_grad():
+                    said = network(self.pixels[held]).softmax(dim=1).numpy()
+                now = time.perf_counter()
+                parts.append(Part(said, now - begun))
+                begun = now
+        return parts[0], parts[1]
 
 
 def search(setup: Setup, data: tuple[Any, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from harness.model import ModelSection
     from harness.space import TuneSection
-    from harness.tune.search import Tools
+    from harness.tune.search import Halfway, Tools
     from harness.tune.setup import Setup
     from harness.workspace import Workspace
     from harness.workspace.ensemble import Ensemble
@@ -67,7 +67,9 @@ def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bo
     def tell(row: Row) -> str:
         score = f"{metric.name} {score_of(row.loss, metric):.4f}" if row.loss == row.loss else "-"
         settings = ", ".join(f"{name} = {value}" for name, value in row.values.items())
-        return f"trial {row.number}: {score}, {row.why or row.state}, {row.folds} folds; {settings}"
+        return (
+            f"trial {row.number}: {score}, {row.why or row.state}, {row.folds:g} folds; {settings}"
+        )
 
     def table() -> Any:
         return trial_table(latest_rows(rows_of(setup, study), 10), metric, setup.name, metric.name)
@@ -195,7 +197,7 @@ def _is_over(row: Any) -> bool:
 
 def _training(
     workspace: "Workspace",
-) -> "Callable[[ModelSection, Sequence[int], float | None], bool]":
+) -> "Callable[[ModelSection, Sequence[int], float | None, Halfway | None], bool]":
     """Train a model that need not be in competition.toml, without a word."""
     from rich.console import Console
 
@@ -204,7 +206,12 @@ def _training(
     quiet = Display(Console(quiet=True, force_terminal=False))
     before = workspace.competition
 
-    def train_model(model: "ModelSection", folds: Sequence[int], seconds: float | None) -> bool:
+    def train_model(
+        model: "ModelSection",
+        folds: Sequence[int],
+        seconds: float | None,
+        halfway: "Halfway | None" = None,
+    ) -> bool:
         others = tuple(
             other
             for other in before.model
@@ -212,7 +219,7 @@ def _training(
         )
         competition = before.with_models((*others, model))
         wish = Wish(only=[model.name], folds=folds, seconds=seconds)
-        return train(replace(workspace, competition=competition), quiet, wish)
+        return train(replace(workspace, competition=competition), quiet, wish, halfway)
 
     return train_model
 

@@ -21,14 +21,17 @@ SLICES = 4
 
 @dataclass(frozen=True)
 class Row:
-    """A trial as people see it; ``loss`` is on its first ``folds`` folds, NaN if there is none."""
+    """A trial as people see it; ``loss`` is on its first ``folds`` folds, NaN if there is none.
+
+    Half a fold is the first one after half of its epochs.
+    """
 
     number: int
     run: str
     state: str
     values: Values
     loss: float
-    folds: int
+    folds: float
     seconds: float
     why: str
 
@@ -46,7 +49,7 @@ def trial_table(rows: Sequence[Row], metric: Metric, title: str, score: str) -> 
         table.add_row(
             str(row.number),
             "" if math.isnan(row.loss) else f"{score_of(row.loss, metric):.4f}",
-            str(row.folds),
+            f"{row.folds:g}",
             f"{row.seconds:.0f}",
             escape(row.why or row.state),
             escape(", ".join(f"{name} = {plain(value)}" for name, value in row.values.items())),
