@@ -1,5 +1,6 @@
 """What `tune` does: it lends the search what other verbs offer, and shows what came of it."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from harness.model import ModelSection
     from harness.space import TuneSection
+    from harness.tune.affordable import Kind
     from harness.tune.search import Halfway, Tools
     from harness.tune.setup import Setup
     from harness.workspace import Workspace
@@ -280,4 +282,28 @@ def _affordability(
             "competition.toml [tune]", "objective = 'budget' knows none", "set [budget] seconds"
         )
     rows = budget.test_rows or len(read_test_ids(workspace.competition, workspace.root))
-    return affordability(rows, budget.seconds, len(training.targets), workspace.root)
+    measured = _engine_seconds(workspace)
+    return affordability(rows, budget.seconds, len(training.targets), workspace.root, measured)
+
+
+def _engine_seconds(workspace: "Workspace") -> "dict[Kind, float]":
+    """Seconds an image by the fastest engine of each kind of network that `cost` measured here."""
+    from harness.errors import WorkspaceError
+    from harness.predict.cost import read_costs
+    from harness.predict.machine import fingerprint
+    from harness.submit.budgeted import costs_file
+    from harness.tune.affordable import kind_of
+
+    try:
+        sheet = read_costs(costs_file(workspace))
+    except WorkspaceError:  # nothing was measured
+        return {}
+    if sheet.machine != fingerprint():
+        return {}
+    models = {run.name: run for run in workspace.competition.runs}
+    fastest: dict[Kind, float] = {}
+    for member in sheet.members:
+        if model := models.get(member.member):
+            seconds = min(member.image_seconds(1), fastest.get(kind_of(model), math.inf))
+            fastest[kind_of(model)] = seconds
+    return fastest

@@ -100,17 +100,25 @@ def slice_table(axes: Axes, rows: Sequence[Row], metric: Metric) -> Table:
                 name,
                 escape(label),
                 str(len(losses)),
-                f"{score_of(min(losses), metric):.4f}",
-                f"{score_of(float(np.median(losses)), metric):.4f}",
+                *(
+                    f"{score_of(loss, metric):.4f}" if math.isfinite(loss) else "–"
+                    for loss in (min(losses), float(np.median(losses)))
+                ),
             )
         table.add_section()
     return table
 
 
 def slices(name: str, axes: Axes, rows: Sequence[Row]) -> list[tuple[str, list[float]]]:
-    """(values, losses of the trials that had them) of one setting, in order."""
-    known = [(row.values[name], row.loss) for row in rows if name in row.values]
-    known = [(value, loss) for value, loss in known if math.isfinite(loss)]
+    """(values, losses of the trials that had them) of one setting, in order.
+
+    A loss halfway through a training says nothing of its end, but that it was poor: infinity.
+    """
+    known = [
+        (row.values[name], row.loss if row.folds >= 1 else math.inf)
+        for row in rows
+        if name in row.values and math.isfinite(row.loss)
+    ]
     distinct = list(dict.fromkeys(value for value, _ in known))
     if not axes[name].numeric or len(distinct) <= SLICES:
         ordered = sorted(distinct) if axes[name].numeric else distinct

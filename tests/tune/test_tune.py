@@ -1,11 +1,16 @@
 """`tune` from end to end, with trainings that are real."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tiny import edit
+
+from harness.predict.cost import CostSheet, MemberCost, write_costs
+from harness.predict.machine import fingerprint
+from harness.predict.measure import EngineCost
 
 TUNE = """
 [tune]
@@ -106,3 +111,23 @@ def test_what_cannot_be_searched_is_told_in_a_line(
     assert harness("fold") == 0
     assert harness("tune") == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("machine", "said"), [(fingerprint(), True), ("another", False)])
+def test_an_engine_that_cost_measured_here_says_what_the_budget_allows(
+    workspace: Path,
+    harness: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    machine: str,
+    said: bool,
+) -> None:
+    describe(workspace, 'objective = "budget"')
+    edit(workspace / "competition.toml", "[stack]", "[budget]\nseconds = 400\n\n[stack]")
+    cost = EngineCost("openvino-int8", 16, 1, 0.1, 0.1, 0.1, 50.0, 50.0, 9)
+    slower = replace(cost, engine="torch-fp32", image_seconds=90.0)
+    members = tuple(MemberCost("probe", 32, True, ("fold0",), one) for one in (cost, slower))
+    sheet = CostSheet("x", machine, 1.0, (1.0,), 0.1, ((32, 0.1),), 0.1, 9, members, ())
+    write_costs(workspace / "models" / "ensemble" / "costs.json", sheet)
+    assert harness("fold") == 0
+    assert harness("tune") == 0
+    assert ("9 images would take 450 s of the 400 s" in capsys.readouterr().out) == said
