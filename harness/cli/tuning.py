@@ -49,7 +49,7 @@ def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bo
     from harness.tune.finish import finish
     from harness.tune.report import rows_of
     from harness.tune.search import Search, TimeUp
-    from harness.tune.tables import Row, latest_rows, score_of, trial_table
+    from harness.tune.tables import Row, in_words, latest_rows, score_of, trial_table
 
     setup, study, tools = open_search(workspace, section)
     metric = workspace.competition.metric
@@ -67,14 +67,16 @@ def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bo
     )
 
     def tell(row: Row) -> str:
-        score = f"{metric.name} {score_of(row.loss, metric):.4f}" if row.loss == row.loss else "-"
-        settings = ", ".join(f"{name} = {value}" for name, value in row.values.items())
-        return (
-            f"trial {row.number}: {score}, {row.why or row.state}, {row.folds:g} folds; {settings}"
-        )
+        said = f"trial {row.number}: {row.why or row.state}"
+        if row.folds:
+            said += f", {metric.name} {score_of(row.loss, metric):.4f} on {row.folds:g} folds"
+        return f"{said}; {in_words(row.values)}"
 
     def table() -> Any:
-        return trial_table(latest_rows(rows_of(setup, study), 10), metric, setup.name, metric.name)
+        rows = rows_of(setup, study)
+        ended = sum(row.state in ("complete", "pruned") for row in rows)
+        title = f"{ended} of {section.trials} trials, the best first, then the latest"
+        return trial_table(latest_rows(rows, 10), metric, title)
 
     with display.live(table) as renew:
 
@@ -148,7 +150,7 @@ def _report(
     if not best:
         return [], [f"tune: study {setup.name} has no complete trial yet"]
     tables: list[RenderableType] = [
-        trial_table(best, metric, "the best trials", f"{metric.name} where chosen")
+        trial_table(best, metric, "the best trials, scored where they were chosen")
     ]
     if shares := importances(study):
         tables.append(importance_table(shares))

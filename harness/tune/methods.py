@@ -200,6 +200,6 @@ def pruner(kind: Pruner, folds: int) -> optuna.pruners.BasePruner:
             return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
         case "hyperband":
             return optuna.pruners.HyperbandPruner(
-                min_resource=1, max_resource=folds * A_FOLD, reduction_factor=3
+                min_resource=1, max_resource=folds * A_FOLD, reduction_factor=2
             )
     return optuna.pruners.NopPruner()

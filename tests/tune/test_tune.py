@@ -35,7 +35,7 @@ def test_tune_report_apply_train(
     assert harness("fold") == 0
     assert harness("tune") == 0
     said = capsys.readouterr().out
-    assert "trial 1: log_loss" in said
+    assert "trial 1: complete, log_loss" in said
     assert "rows that chose nothing" in said
     members = {path.stem for path in (workspace / "oof").glob("*.parquet")}
     winner = next(iter(members - {"probe"}))
@@ -71,7 +71,7 @@ def test_what_a_trial_adds_to_the_ensemble(
     assert harness("train", "--only", "probe") == 0
     assert harness("stack") == 0
     assert harness("tune") == 0
-    assert "trial 1: log_loss" in capsys.readouterr().out
+    assert "trial 1: complete, log_loss" in capsys.readouterr().out
 
 
 def test_a_model_that_cannot_keep_the_budget_is_not_trained(
