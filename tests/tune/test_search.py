@@ -93,7 +93,7 @@ def test_poor_trials_end_halfway_through_the_first_fold_or_after_it(
     folded: Path, pruner: str
 ) -> None:
     """The last step is never asked for: whoever comes so far is complete."""
-    setup = open_setup(folded, method="random", trials=20, pruner=pruner)
+    setup = open_setup(folded, method="random", trials=20, pruner=pruner, storage="sqlite://")
     rows = rows_of(setup, searched(setup))
     assert len(setup.choosing) == 2
     assert {row.folds for row in rows if row.state == "complete"} == {2}
@@ -102,7 +102,7 @@ def test_poor_trials_end_halfway_through_the_first_fold_or_after_it(
 
 
 def test_what_is_not_trained_in_epochs_ends_after_a_fold(folded: Path) -> None:
-    setup = open_setup(folded, method="random", trials=20, pruner="halving")
+    setup = open_setup(folded, method="random", trials=20, pruner="halving", storage="sqlite://")
     tools = formula_tools(setup)
     study = open_study(setup)
     whole = replace(
