@@ -87,8 +87,8 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
     machine gives the same weights on a CPU, with or without interruptions.
 
     ``around.snapshot`` gets the weights at the end of each cycle but the last, ``around.halfway``
-    those that would be kept after half of the epochs. Whatever they raise, Stopped, NotFinite and
-    running out of memory leave the last checkpoint.
+    those that would be kept after half of the epochs. Stopped, NotFinite, running out of memory and
+    whatever these two raise leave the last checkpoint.
     """
     model, examples, device = fold.model, fold.examples, around.device
     schedule = Schedule.of(model, len(examples.rows))
