@@ -131,3 +131,22 @@ def test_an_engine_that_cost_measured_here_says_what_the_budget_allows(
     assert harness("fold") == 0
     assert harness("tune") == 0
     assert ("9 images would take 450 s of the 400 s" in capsys.readouterr().out) == said
+
+
+def test_a_poor_training_ends_halfway_and_leaves_its_checkpoint(
+    workspace: Path, harness: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workspace / "competition.toml"
+    edit(path, "epochs = 2", 'epochs = 2\nprecision = "fp32"\nchannels_last = true')
+    text = (
+        TUNE.partition("strengths")[0].replace("seeds = 2", "seeds = 1").replace("probe", "tuned")
+    )
+    text = text.format(more='pruner = "halving"') + "lr = { choices = [1e-3, 10.0, 20.0] }\n"
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+    assert harness("fold") == 0
+    assert harness("tune") == 0
+    said = capsys.readouterr().out
+    assert "complete, log_loss" in said
+    assert "pruned, log_loss" in said
+    assert " on 0.5 folds; lr=" in said
+    assert list((workspace / "models").glob("tuned-*/fold0.checkpoint.safetensors"))
