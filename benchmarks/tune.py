@@ -1,12 +1,13 @@
 """What a search finds for its seconds: the methods of `tune`, and Optuna's TPE as it comes.
 
-    python benchmarks/tune.py [--seeds 3] [--trials 30]
+    python benchmarks/tune.py [methods] [pruning] [--seeds 3] [--trials 30]
 
 scikit-learn's digits (1,797 pictures of 8 × 8): a small perceptron, searched for its learning rate
 and its label smoothing by log loss on three of five folds. Each method has the same number of
-trials; regret is the loss of the best trial over the lowest loss that any search of this benchmark
-has seen. Every trial is trained on one thread. The last rows prune: trials that are poor after the
-first fold get no other.
+trials; regret is the loss of the best trial over the lowest loss that any search of the part has
+seen. pruning: trials that are poor halfway through the first fold's epochs, or after it, get no
+more, and what that saves. All folds have the same number of gradient steps, so that folds trained
+count those; seconds are the processor's, on one thread.
 """
 
 import argparse
@@ -14,10 +15,10 @@ import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import optuna
@@ -31,8 +32,9 @@ from harness.cli import main as run_command
 from harness.model import ModelSection
 from harness.space import TuneSection
 from harness.stack.resample import paired_scores
+from harness.train.schedule import Schedule
 from harness.tune.methods import distribution
-from harness.tune.search import Search, Tools
+from harness.tune.search import Halfway, Search, Tools
 from harness.tune.setup import Setup, set_up
 from harness.tune.study import open_study
 from harness.workspace import Workspace
@@ -44,7 +46,7 @@ SPACE = {
     "lr": {"low": 1e-4, "high": 1.0, "log": True},
     "label_smoothing": {"low": 0.0, "high": 0.4},
 }
-SEARCHES: dict[str, dict[str, Any]] = {
+METHODS: dict[str, dict[str, Any]] = {
     "grid": {"method": "grid", "steps": 5},
     "zoom, 4 steps": {"method": "zoom", "steps": 4, "rounds": 3},
     "zoom, 3 steps": {"method": "zoom", "steps": 3, "rounds": 5},
@@ -52,11 +54,16 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "bayes (Gaussian process)": {"method": "bayes"},
     "bayes (TPE)": {"method": "bayes", "surrogate": "tpe"},
     "evolution": {"method": "evolution"},
-    "bayes (TPE), median pruner": {"method": "bayes", "pruner": "median"},
-    "bayes (TPE), halving pruner": {"method": "bayes", "pruner": "halving"},
-    "random, halving pruner": {"method": "random", "pruner": "halving"},
 }
+PRUNED: dict[str, dict[str, Any]] = {
+    "bayes (TPE)": {"method": "bayes", "surrogate": "tpe"},
+    "random": {"method": "random"},
+}
+PRUNERS = ("none", "median", "halving", "hyperband")
 PLAIN = "Optuna's TPE, as it comes"
+Data = tuple[NDArray[np.float32], NDArray[np.int64]]
+Courses = dict[str, list[dict[str, Any]]]
+OpenSetup = Callable[..., Setup]
 TOML = """\
 [competition]
 name = "digits"
@@ -74,7 +81,7 @@ batch_size = 128
 """
 
 
-def make_workspace(root: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def make_workspace(root: Path) -> Data:
     """The digits as pictures in folds; (rows, 64) pixels and their labels, in order of id."""
     pixels, labels = load_digits(return_X_y=True)
     (root / "images").mkdir()
@@ -89,52 +96,82 @@ def make_workspace(root: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return (pixels / 16).astype(np.float32), labels.astype(np.int64)
 
 
+class Part(NamedTuple):
+    """Half of a training: what its network says of the fold's rows then, and the seconds of it."""
+
+    said: NDArray[np.float32]
+    seconds: float
+
+
 class Trainer:
     """Trains a perceptron on folds, with the harness's files; knows what that took."""
 
     def __init__(self, setup: Setup, pixels: NDArray[Any], labels: NDArray[Any]) -> None:
         self.setup, self.pixels, self.labels = setup, torch.tensor(pixels), torch.tensor(labels)
-        self.folds = 0
+        self.folds = 0.0
         self.seconds = 0.0
 
-    known: ClassVar[dict[tuple[str, int], tuple[NDArray[np.float32], float]]] = {}
-    """What a training said and its seconds, which count again in every search that asks for it."""
+    known: ClassVar[dict[tuple[str, int], tuple[Part, Part]]] = {}
+    """Every training; its seconds count again in every search that asks for it."""
 
-    def train(self, model: ModelSection, folds: Sequence[int], seconds: float | None) -> bool:
+    def train(
+        self,
+        model: ModelSection,
+        folds: Sequence[int],
+        seconds: float | None,
+        halfway: Halfway | None = None,
+    ) -> bool:
         """As harness.tune.search.Tools wants it."""
         for fold in (number - 1 for number in folds):
             folder = self.setup.workspace.models / model.name
             key = (model.name, fold)
             if key not in self.known:
-                begun = time.perf_counter()
-                self.known[key] = (self.predictions(model, fold), time.perf_counter() - begun)
-            said, spent = self.known[key]
-            self.folds += 1
-            self.seconds += spent
-            arrays = {"predictions": said, "seconds": np.array([spent])}
+                self.known[key] = self.course(model, fold)
+            half, whole = self.known[key]
+            self._count(half, 0.5)
+            if halfway:
+                halfway(np.flatnonzero(self.setup.training.assignment[:, 0] == fold), half.said)
+            self._count(whole, 0.5)
+            arrays = {
+                "predictions": whole.said,
+                "seconds": np.array([half.seconds + whole.seconds]),
+            }
             save_arrays(fold_predictions_file(folder, fold), arrays)
             save_arrays(fold_file(folder, fold), {"none": np.zeros(1)})
         return True
 
-    def predictions(self, model: ModelSection, fold: int) -> NDArray[np.float32]:
-        """(rows, 10) probabilities of the fold's rows."""
+    def _count(self, part: Part, folds: float) -> None:
+        self.folds += folds
+        self.seconds += part.seconds
+
+    def course(self, model: ModelSection, fold: int) -> tuple[Part, Part]:
+        """A fold's training up to the middle of its epochs, and from there to its end."""
+        begun = time.thread_time()
         held = torch.tensor(self.setup.training.assignment[:, 0] == fold)
         pixels, labels = self.pixels[~held], self.labels[~held]
         torch.manual_seed(fold)
         network = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
         optimiser = torch.optim.AdamW(network.parameters(), lr=model.lr, weight_decay=0.01)
         loss = nn.CrossEntropyLoss(label_smoothing=model.label_smoothing)
+        schedule = Schedule.of(model, len(labels))
+        parts, step = [], 0
         for _ in range(model.epochs):
             for batch in torch.randperm(len(labels)).split(model.batch_size):
+                optimiser.param_groups[0]["lr"] = model.lr * schedule.rate(step)
                 optimiser.zero_grad()
                 loss(network(pixels[batch]), labels[batch]).backward()
                 optimiser.step()
-        with torch.no_grad():
-            said = network(self.pixels[held]).softmax(dim=1).numpy()
-        return said
+                step += 1
+            if step in (schedule.half, schedule.steps):
+                with torch.no_grad():
+                    said = network(self.pixels[held]).softmax(dim=1).numpy()
+                now = time.thread_time()
+                parts.append(Part(said, now - begun))
+                begun = now
+        return parts[0], parts[1]
 
 
-def search(setup: Setup, data: tuple[Any, Any]) -> dict[str, Any]:
+def search(setup: Setup, data: Data) -> dict[str, Any]:
     """The best loss after each trial, the folds that were trained, and the seconds they took."""
     trainer = Trainer(setup, *data)
     metric, truth = setup.workspace.competition.metric, setup.training.target
@@ -144,7 +181,7 @@ def search(setup: Setup, data: tuple[Any, Any]) -> dict[str, Any]:
     return outcome(study, trainer)
 
 
-def plain(setup: Setup, data: tuple[Any, Any], seed: int) -> dict[str, Any]:
+def plain(setup: Setup, data: Data, seed: int) -> dict[str, Any]:
     """The same by Optuna alone, with its defaults."""
     trainer = Trainer(setup, *data)
     metric, truth = setup.workspace.competition.metric, setup.training.target
@@ -173,7 +210,7 @@ def outcome(study: optuna.Study, trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def summarise(courses: dict[str, list[dict[str, Any]]], trials: int) -> list[dict[str, Any]]:
+def summarise(courses: Courses, trials: int) -> list[dict[str, Any]]:
     """A row a search, means over seeds; a grid that is smaller than ``trials`` ends earlier."""
     lowest = min(course["best"][-1] for several in courses.values() for course in several)
     rows = []
@@ -199,15 +236,46 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
+def methods(open_setup: OpenSetup, data: Data, seeds: int, trials: int) -> list[dict[str, Any]]:
+    """All methods, with no pruner, and Optuna's TPE."""
+    courses: Courses = {}
+    for seed in range(seeds):
+        for name, changes in METHODS.items():
+            courses.setdefault(name, []).append(search(open_setup(seed=seed, **changes), data))
+            print(seed, name, courses[name][-1]["best"][-1], flush=True)
+        courses.setdefault(PLAIN, []).append(plain(open_setup(), data, seed))
+    return summarise(courses, trials)
+
+
+def pruning(open_setup: OpenSetup, data: Data, seeds: int, trials: int) -> list[dict[str, Any]]:
+    """Two methods with every pruner; ``saved`` is the share of what they take with none."""
+    courses: Courses = {}
+    for seed in range(seeds):
+        for name, changes in PRUNED.items():
+            for pruner in PRUNERS:
+                setup = open_setup(seed=seed, pruner=pruner, **changes)
+                courses.setdefault(f"{name}, {pruner}", []).append(search(setup, data))
+                print(seed, name, pruner, courses[f"{name}, {pruner}"][-1]["best"][-1], flush=True)
+    rows = summarise(courses, trials)
+    whole = {row["search"]: row for row in rows}
+    for row in rows:
+        other = whole[row["search"].rpartition(", ")[0] + ", none"]
+        for what in ("folds_trained", "training_seconds"):
+            row[f"{what}_saved"] = 1 - row[what] / other[what]
+    return rows
+
+
 def main() -> None:
-    """Run all searches and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the parts that are named, or all, and keep their figures beside the others'."""
+    parts = {"methods": methods, "pruning": pruning}
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=30)
     options = parser.parse_args()
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    courses: dict[str, list[dict[str, Any]]] = {}
+    results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     with TemporaryDirectory() as folder:
         root = Path(folder)
         data = make_workspace(root)
@@ -216,23 +284,20 @@ def main() -> None:
         default = TuneSection.model_validate(
             {"space": SPACE, "trials": options.trials, "pruner": "none", "storage": "sqlite://"}
         )
-        for seed in range(options.seeds):
-            for name, changes in SEARCHES.items():
-                section = default.model_copy(update={"seed": seed, **changes})
-                setup = set_up(workspace, training, section)
-                courses.setdefault(name, []).append(search(setup, data))
-                print(seed, name, courses[name][-1]["best"][-1], flush=True)
-            setup = set_up(workspace, training, default)
-            courses.setdefault(PLAIN, []).append(plain(setup, data, seed))
-    result = {
-        "machine": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "seeds": options.seeds,
-        "searches": summarise(courses, options.trials),
-    }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    for row in result["searches"]:
-        print(row)
+
+        def open_setup(**changes: Any) -> Setup:
+            return set_up(workspace, training, default.model_copy(update=changes))
+
+        for name in options.parts or parts:
+            results[name] = {
+                "machine": platform.processor() or platform.machine(),
+                "cores": os.cpu_count(),
+                "seeds": options.seeds,
+                "searches": parts[name](open_setup, data, options.seeds, options.trials),
+            }
+            RESULT.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+            for row in results[name]["searches"]:
+                print(row)
 
 
 if __name__ == "__main__":

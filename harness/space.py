@@ -99,7 +99,7 @@ class TuneSection(Section):
     trials: int = Field(default=30, ge=1)
     hours: float | None = Field(default=None, gt=0)
     objective: Objective = "score"
-    pruner: Pruner = "halving"
+    pruner: Pruner = "median"
     folds: int | None = Field(default=None, ge=1)
     seeds: int = Field(default=3, ge=1)
     keep: int = Field(default=1, ge=1)

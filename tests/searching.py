@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 import subprocess
 import sys
 import threading
@@ -14,7 +15,8 @@ import numpy as np
 from harness.model import ModelSection
 from harness.space import TuneSection
 from harness.stack.resample import paired_scores
-from harness.tune.search import Search, Tools
+from harness.tune import study
+from harness.tune.search import Halfway, Search, Tools
 from harness.tune.setup import Setup, set_up
 from harness.tune.study import open_study
 from harness.workspace import Workspace
@@ -44,14 +46,24 @@ def formula_tools(
     height: Callable[[ModelSection, int], float] = landscape,
     before: Callable[[ModelSection, int], None] = lambda model, fold: None,
 ) -> Tools:
-    """Training writes the landscape's height as every prediction; their mean is the loss."""
+    """Training writes the landscape's height as every prediction; their mean is the loss.
 
-    def train(model: ModelSection, folds: Sequence[int], seconds: float | None) -> bool:
+    Halfway it is one higher.
+    """
+
+    def train(
+        model: ModelSection,
+        folds: Sequence[int],
+        seconds: float | None,
+        halfway: Halfway | None,
+    ) -> bool:
         for fold in (number - 1 for number in folds):
             before(model, fold)
-            rows = int((setup.training.assignment[:, 0] == fold).sum())
+            rows = np.flatnonzero(setup.training.assignment[:, 0] == fold)
             folder = setup.workspace.models / model.name
-            predictions = np.full((rows, 3), height(model, fold), np.float32)
+            predictions = np.full((len(rows), 3), height(model, fold), np.float32)
+            if halfway:
+                halfway(rows, predictions + 1)
             arrays = {"predictions": predictions, "seconds": np.array([1.0])}
             save_arrays(fold_predictions_file(folder, fold), arrays)
             save_arrays(fold_file(folder, fold), {"weight": np.zeros(1)})
@@ -60,16 +72,24 @@ def formula_tools(
     return Tools(train, paired_scores, lambda rows, predictions: float(predictions.mean()))
 
 
-def worker(root: Path, options: Mapping[str, Any], hang: int = 0) -> subprocess.Popen[str]:
-    """A process that searches, too; in its trial of the number ``hang`` it stops and says so."""
-    arguments = [str(root), json.dumps(options), str(hang)]
+def worker(
+    root: Path, options: Mapping[str, Any], hang: int = 0, machine: str = ""
+) -> subprocess.Popen[str]:
+    """A process that searches, too; in its trial of the number ``hang`` it stops and says so.
+
+    It believes that it is on that ``machine``, and that heartbeats are short, if one is given.
+    """
+    arguments = [str(root), json.dumps(options), str(hang), machine]
     return subprocess.Popen(
         [sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True
     )
 
 
-def main(root: str, options: str, hang: str) -> None:
+def main(root: str, options: str, hang: str, machine: str) -> None:
     """What a worker does."""
+    if machine:
+        platform.node = lambda: machine
+        study.HEARTBEAT, study.GRACE = 1, 2
     setup = open_setup(Path(root), **json.loads(options))
     seen: set[str] = set()
 

@@ -1,44 +1,31 @@
-"""What `tune` does: it lends the search what other verbs offer, and shows what came of it."""
+"""What `tune` does: it runs the search, and shows what came of it."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.display import Display
 
 if TYPE_CHECKING:
-    import numpy as np
     from optuna.study import Study
     from rich.console import RenderableType
 
-    from harness.model import ModelSection
     from harness.space import TuneSection
     from harness.tune.search import Tools
     from harness.tune.setup import Setup
     from harness.workspace import Workspace
-    from harness.workspace.ensemble import Ensemble
-    from harness.workspace.training import TrainingRows
 
 
 def open_search(workspace: "Workspace", section: "TuneSection") -> "tuple[Setup, Study, Tools]":
     """The search that [tune] describes, wherever it stands."""
-    from harness.stack.resample import paired_scores
-    from harness.tune.search import Tools
+    from harness.cli.lending import ensemble_of, lend
     from harness.tune.setup import set_up
     from harness.tune.study import open_study
     from harness.workspace.training import read_training
 
     training = read_training(workspace)
-    against = _ensemble(workspace) if section.objective == "ensemble" else None
+    against = ensemble_of(workspace) if section.objective == "ensemble" else None
     setup = set_up(workspace, training, section, against.digest if against else "")
-    tools = Tools(
-        train=_training(workspace),
-        resample=paired_scores,
-        loss=_loss(workspace, training, against),
-    )
-    if section.objective == "budget":
-        tools = replace(tools, affordable=_affordability(workspace, training))
+    tools = lend(setup, against)  # before the study: it may find that the search asks too much
     return setup, open_study(setup), tools
 
 
@@ -47,7 +34,7 @@ def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bo
     from harness.tune.finish import finish
     from harness.tune.report import rows_of
     from harness.tune.search import Search, TimeUp
-    from harness.tune.tables import Row, latest_rows, score_of, trial_table
+    from harness.tune.tables import Row, in_words, latest_rows, score_of, trial_table
 
     setup, study, tools = open_search(workspace, section)
     metric = workspace.competition.metric
@@ -65,12 +52,16 @@ def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bo
     )
 
     def tell(row: Row) -> str:
-        score = f"{metric.name} {score_of(row.loss, metric):.4f}" if row.loss == row.loss else "-"
-        settings = ", ".join(f"{name} = {value}" for name, value in row.values.items())
-        return f"trial {row.number}: {score}, {row.why or row.state}, {row.folds} folds; {settings}"
+        said = f"trial {row.number}: {row.why or row.state}"
+        if row.folds:
+            said += f", {metric.name} {score_of(row.loss, metric):.4f} on {row.folds:g} folds"
+        return f"{said}; {in_words(row.values)}"
 
     def table() -> Any:
-        return trial_table(latest_rows(rows_of(setup, study), 10), metric, setup.name, metric.name)
+        rows = rows_of(setup, study)
+        ended = sum(row.state in ("complete", "pruned") for row in rows)
+        title = f"{ended} of {section.trials} trials, the best first, then the latest"
+        return trial_table(latest_rows(rows, 10), metric, title)
 
     with display.live(table) as renew:
 
@@ -144,7 +135,7 @@ def _report(
     if not best:
         return [], [f"tune: study {setup.name} has no complete trial yet"]
     tables: list[RenderableType] = [
-        trial_table(best, metric, "the best trials", f"{metric.name} where chosen")
+        trial_table(best, metric, "the best trials, scored where they were chosen")
     ]
     if shares := importances(study):
         tables.append(importance_table(shares))
@@ -191,86 +182,3 @@ def apply(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> N
 
 def _is_over(row: Any) -> bool:
     return row.state in ("complete", "pruned", "died")
-
-
-def _training(
-    workspace: "Workspace",
-) -> "Callable[[ModelSection, Sequence[int], float | None], bool]":
-    """Train a model that need not be in competition.toml, without a word."""
-    from rich.console import Console
-
-    from harness.train.jobs import Wish, train
-
-    quiet = Display(Console(quiet=True, force_terminal=False))
-    before = workspace.competition
-
-    def train_model(model: "ModelSection", folds: Sequence[int], seconds: float | None) -> bool:
-        others = tuple(
-            other
-            for other in before.model
-            if model.name not in {run.name for run in other.trainings()}
-        )
-        competition = before.with_models((*others, model))
-        wish = Wish(only=[model.name], folds=folds, seconds=seconds)
-        return train(replace(workspace, competition=competition), quiet, wish)
-
-    return train_model
-
-
-def _ensemble(workspace: "Workspace") -> "Ensemble":
-    from harness.workspace.ensemble import read_ensemble, require_same_folds
-
-    ensemble = read_ensemble(workspace.models / "ensemble")
-    require_same_folds(workspace.folds, ensemble)
-    return ensemble
-
-
-def _loss(
-    workspace: "Workspace", training: "TrainingRows", ensemble: "Ensemble | None"
-) -> "Callable[[np.ndarray, np.ndarray], float]":
-    """A run's own loss on rows, or that of the ensemble with it."""
-    import numpy as np
-
-    metric, truth = workspace.competition.metric, training.target
-    if ensemble is None:
-        return lambda rows, predictions: metric.loss(truth[rows], predictions)
-
-    from harness.stack.addition import blended_loss, parts_of
-    from harness.stack.problem import Problem
-    from harness.workspace.oof import read_oof
-
-    names = ensemble.used
-    files = [workspace.oof / f"{name}.parquet" for name in names]
-    members = np.stack([read_oof(file, training).predictions for file in files])
-    place = np.full(len(training.ids), -1)
-    place[training.rows_in_folds] = np.arange(len(training.rows_in_folds))
-
-    def loss(rows: np.ndarray, predictions: np.ndarray) -> float:
-        groups = None if training.groups is None else training.groups[rows]
-        problem = Problem(
-            names=(*names, "one more"),
-            predictions=np.concatenate([members[:, place[rows]], predictions[None]]),
-            truth=truth[rows],
-            folds=parts_of(groups, len(rows)),
-            task=training.task,
-            metric=metric,
-        )
-        return blended_loss(problem, workspace.competition.stack.seed)
-
-    return loss
-
-
-def _affordability(
-    workspace: "Workspace", training: "TrainingRows"
-) -> "Callable[[ModelSection], str | None]":
-    from harness.data.sample import read_test_ids
-    from harness.errors import ConfigError
-    from harness.tune.affordable import affordability
-
-    budget = workspace.competition.budget
-    if budget.seconds is None:
-        raise ConfigError(
-            "competition.toml [tune]", "objective = 'budget' knows none", "set [budget] seconds"
-        )
-    rows = budget.test_rows or len(read_test_ids(workspace.competition, workspace.root))
-    return affordability(rows, budget.seconds, len(training.targets), workspace.root)

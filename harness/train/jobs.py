@@ -19,7 +19,7 @@ from harness.train.estimate import estimate
 from harness.train.hours import Work, by_gain
 from harness.train.interrupt import Stopped, Stopping, noting_signals
 from harness.train.job import Job
-from harness.train.run import Run
+from harness.train.run import Halfway, Run
 from harness.train.speed import Speed
 from harness.workspace import Workspace
 from harness.workspace.runs import read_run
@@ -41,11 +41,13 @@ class Wish:
     source: Path | None = None
 
 
-def train(workspace: Workspace, display: Display, wish: Wish) -> bool:
+def train(
+    workspace: Workspace, display: Display, wish: Wish, halfway: Halfway | None = None
+) -> bool:
     """Train what is wished for and not done; False if the time was up before.
 
     KeyboardInterrupt if the process was asked to stop; everything finished is kept, and what was
-    begun goes on from its checkpoint.
+    begun goes on from its checkpoint. That holds for what ``halfway`` raises, too.
     """
     begun = time.monotonic()
     with noting_signals() as asked:
@@ -53,7 +55,7 @@ def train(workspace: Workspace, display: Display, wish: Wish) -> bool:
         def time_is_up() -> bool:
             return wish.seconds is not None and time.monotonic() - begun > wish.seconds
 
-        runs = _runs(workspace, display, wish, lambda: asked() or time_is_up())
+        runs = _runs(workspace, display, wish, lambda: asked() or time_is_up(), halfway)
         if wish.seconds is not None and len(runs) > 1:
             runs = _ordered(workspace, display, runs, wish.seconds)
         try:
@@ -80,7 +82,13 @@ def plan(workspace: Workspace, display: Display, wish: Wish) -> list[Work]:
     return by_gain(works, _trained_backbones(workspace), wish.seconds)
 
 
-def _runs(workspace: Workspace, display: Display, wish: Wish, stopping: Stopping) -> list[Run]:
+def _runs(
+    workspace: Workspace,
+    display: Display,
+    wish: Wish,
+    stopping: Stopping,
+    halfway: Halfway | None = None,
+) -> list[Run]:
     competition = workspace.competition
     pinned = None
     if wish.source:
@@ -97,7 +105,7 @@ def _runs(workspace: Workspace, display: Display, wish: Wish, stopping: Stopping
     for number in wish.folds:
         if not 1 <= number <= last:
             raise ConfigError("--folds", f"there is no fold {number}", f"choose 1 to {last}")
-    return [Run(workspace, display, training, model, stopping, pinned) for model in models]
+    return [Run(workspace, display, training, model, stopping, pinned, halfway) for model in models]
 
 
 def _choose(competition: Competition, names: Sequence[str]) -> Sequence[ModelSection]:

@@ -75,6 +75,7 @@ class Surroundings:
     stopping: Stopping
     report: Callable[[Progress], None]
     snapshot: Callable[[int, State], None]
+    halfway: Callable[[State], None] = lambda state: None
     clock: Callable[[], float] = time.perf_counter
 
 
@@ -85,8 +86,9 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
     or the best on the inner fold where ``patience`` asks for one. The same seed on the same
     machine gives the same weights on a CPU, with or without interruptions.
 
-    ``around.snapshot`` gets the weights at the end of each cycle but the last. Stopped and
-    NotFinite leave the last checkpoint; so does running out of memory.
+    ``around.snapshot`` gets the weights at the end of each cycle but the last, ``around.halfway``
+    those that would be kept after half of the epochs. Stopped, NotFinite, running out of memory and
+    whatever these two raise leave the last checkpoint.
     """
     model, examples, device = fold.model, fold.examples, around.device
     schedule = Schedule.of(model, len(examples.rows))
@@ -157,6 +159,8 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
             saved = around.clock()
         if ended:
             break
+        if position.step == schedule.half < schedule.steps:
+            around.halfway(_kept(network, parts))
         if stopping and position.step < schedule.steps:
             raise Stopped
         if epoch_done:
@@ -336,7 +340,9 @@ def _kept(network: Network, parts: Parts) -> State:
     """The weights that are to be used: the best, the average, or the last."""
     if parts.best:
         return parts.best
-    return parts.average.weights if parts.average else network.state_dict()
+    if parts.average and parts.average.count:  # SWA begins late
+        return parts.average.weights
+    return network.state_dict()
 
 
 def _watch(

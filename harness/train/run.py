@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
@@ -58,6 +59,9 @@ from harness.workspace.training import TrainingRows
 
 Predictions = NDArray[np.float32]
 Weights = dict[str, NDArray[Any]]
+Halfway = Callable[[NDArray[np.intp], Predictions], None]
+"""Gets (rows of the fold, their predictions) when half of the epochs are done; what it raises ends
+the training there, and leaves its checkpoint."""
 
 KEPT = {"none": "last weights", "ema": "moving average", "swa": "mean of the last quarter"}
 
@@ -73,9 +77,11 @@ class Run:
         model: ModelSection,
         stopping: Stopping,
         pinned: Speed | None = None,
+        halfway: Halfway | None = None,
     ) -> None:
         self.workspace, self.display, self.training = workspace, display, training
         self.model, self.stopping, self.pinned = model, stopping, pinned
+        self.halfway = halfway
         repeats, k = training.assignment.shape[1], training.folds.k
         self.folds = [Job(r * k + f, r, f) for r in range(repeats) for f in range(k)]
         self.refit = [Job(len(self.folds))] if model.predict == "refit" else []
@@ -217,10 +223,12 @@ class Run:
         fold = self._fold(job, rows, seed)
 
         def keep_snapshot(cycle: int, state: State) -> None:
-            network = self._build("none")
-            network.load_state_dict(state)
-            predicted = self.passes.predict(network, self.pictures.images, wanted)
+            predicted = self._predictions(state, wanted)
             self._keep(self.outputs[cycle - 1], job, _arrays(state), predicted, 0.0)
+
+        def tell_halfway(state: State) -> None:
+            if self.halfway:
+                self.halfway(scored, self._predictions(state, scored))
 
         with self.display.progress(
             f"{self.model.name} {self._title(job)}", len(fold.examples.rows) * self.model.epochs
@@ -243,7 +251,13 @@ class Run:
                     network.rescale = Rescale(float(self.training.target[rows].mean()), fold.spread)
                 checkpoint = job.checkpoint_file(self.own.folder)
                 around = Surroundings(
-                    device, self.speed, checkpoint, self.stopping, report, keep_snapshot
+                    device,
+                    self.speed,
+                    checkpoint,
+                    self.stopping,
+                    report,
+                    keep_snapshot,
+                    tell_halfway,
                 )
                 try:
                     with deterministic(self.model.deterministic):
@@ -254,6 +268,12 @@ class Run:
         predicted = self.passes.predict(network, self.pictures.images, wanted)
         self._keep(self.own, job, _arrays(network.state_dict()), predicted, seconds)
         checkpoint.unlink(missing_ok=True)
+
+    def _predictions(self, state: State, rows: NDArray[np.intp]) -> Predictions:
+        """By a network of its own, so that the one that learns is left as it is."""
+        network = self._build("none")
+        network.load_state_dict(state)
+        return self.passes.predict(network, self.pictures.images, rows)
 
     def _slower(self, error: Exception, job: Job) -> Speed:
         """What to go on with after a failure that a slower way may survive."""

@@ -47,6 +47,11 @@ class Schedule:
         """How many there are in all."""
         return self.epochs * self.batches
 
+    @property
+    def half(self) -> int:
+        """The step at whose end half of the epochs are done, or a little more."""
+        return math.ceil(self.epochs / 2) * self.batches
+
     def rate(self, step: int) -> float:
         """The factor on the learning rate.
 

@@ -1,7 +1,7 @@
 """Whether a model can predict all test images within the budget, judged by a few of its passes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +12,35 @@ from harness.predict.engine import BATCH, choose_device, predict_batch
 
 PASSES = 3
 
+Kind = tuple[str, int, int]
+"""A network's backbone, image size and channels."""
+
+
+def kind_of(model: ModelSection) -> Kind:
+    """What decides how long an image's way through the model takes."""
+    return model.backbone, model.image_size, model.channels
+
 
 def affordability(
     rows: int,
     seconds: float,
     targets: int,
     root: Path,
+    measured: Mapping[Kind, float],
     clock: Callable[[], float] = time.perf_counter,
 ) -> Callable[[ModelSection], str | None]:
     """A function that says why a model cannot predict ``rows`` images in ``seconds``, or None.
 
-    What counts is the forward pass of one fold model as training predicts with it; another engine
-    (see `cost`) may be faster. Each backbone and size is timed once.
+    What counts is the forward pass of one fold model: seconds an image as ``measured``, else as
+    training predicts with it, which is timed once.
     """
-    known: dict[tuple[str, int, int], float] = {}
+    known = dict(measured)
 
     def why_not(model: ModelSection) -> str | None:
-        key = (model.backbone, model.image_size, model.channels)
-        if key not in known:
-            known[key] = _image_seconds(model, targets, root, clock)
-        needed = rows * known[key]
+        kind = kind_of(model)
+        if kind not in known:
+            known[kind] = _image_seconds(model, targets, root, clock)
+        needed = rows * known[kind]
         if needed <= seconds:
             return None
         return f"{rows} images would take {needed:.0f} s of the {seconds:g} s that there are"

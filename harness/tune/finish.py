@@ -40,11 +40,11 @@ def finish(setup: Setup, study: Study, tools: Tools, seconds: float | None) -> N
     if not best:
         return
     for model in (best[0].model, setup.model, *(one.model for one in best[1:])):
-        if not tools.train(model, [], seconds):
+        if not tools.train(model, [], seconds, None):
             raise TimeUp
     for model in _judged(setup, best[0]):
         for run in setup.reseeded(model)[1:]:
-            if not tools.train(run, [fold + 1 for fold in setup.judging], seconds):
+            if not tools.train(run, [fold + 1 for fold in setup.judging], seconds, None):
                 raise TimeUp
 
 

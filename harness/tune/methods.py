@@ -28,6 +28,8 @@ Scalar = str | int | float | bool
 
 PLANNED = ("grid", "zoom")
 """Methods that say themselves which points come next."""
+A_FOLD = 2
+"""Optuna's steps a fold: step 1 is the first fold after half of its epochs, step 2 all of it."""
 
 
 def distribution(axis: Axis) -> BaseDistribution:
@@ -189,15 +191,15 @@ def _quietly(make: Callable[[int], BaseSampler], seed: int) -> BaseSampler:
         return make(seed)
 
 
-def pruner(kind: Pruner, rungs: int) -> optuna.pruners.BasePruner:
-    """What ends poor trials after fewer than all ``rungs``."""
+def pruner(kind: Pruner, folds: int) -> optuna.pruners.BasePruner:
+    """What ends poor trials before all their ``folds``, of A_FOLD steps each."""
     match kind:
         case "median":
             return optuna.pruners.MedianPruner(n_startup_trials=4)
         case "halving":
-            return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=4)
+            return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
         case "hyperband":
             return optuna.pruners.HyperbandPruner(
-                min_resource=1, max_resource=rungs, reduction_factor=3
+                min_resource=1, max_resource=folds * A_FOLD, reduction_factor=2
             )
     return optuna.pruners.NopPruner()

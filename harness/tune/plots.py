@@ -40,7 +40,7 @@ def write_picture(
                 [score_of(row.loss, metric) for row in some],
                 s=14,
                 color=colour,
-                label="pruned (fewer folds)" if state == "pruned" else state,
+                label="pruned (trained on less)" if state == "pruned" else state,
             )
 
     course: Panel = next(panels)

@@ -8,7 +8,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from harness.tune.methods import decoded
-from harness.tune.search import last_loss
+from harness.tune.search import folds_done, last_loss
 from harness.tune.setup import Setup
 from harness.tune.tables import Row
 
@@ -33,7 +33,7 @@ def rows_of(setup: Setup, study: Study) -> list[Row]:
                 state=STATES[trial.state],
                 values=decoded(setup.axes, trial.params),
                 loss=loss if math.isfinite(loss) else math.nan,
-                folds=len(trial.intermediate_values),
+                folds=folds_done(trial),
                 seconds=trial.user_attrs.get("seconds", 0.0),
                 why=trial.user_attrs.get("why", ""),
             )

@@ -18,7 +18,7 @@ from harness.locks import holding
 from harness.metrics import Metric
 from harness.model import ModelSection
 from harness.space import Values
-from harness.tune.methods import PLANNED, decoded, encode, suggest
+from harness.tune.methods import A_FOLD, PLANNED, decoded, encode, suggest
 from harness.tune.setup import Predictions, Rows, Setup
 from harness.tune.spaces import grid
 from harness.tune.study import ask_lock, claimed, is_here, queue_again, revive, trial_lock
@@ -28,6 +28,7 @@ ELSEWHERE = 5.0
 """Seconds between two looks at a storage for trials of other machines."""
 
 Array = NDArray[Any]
+Halfway = Callable[[Rows, Predictions], None]
 Resample = Callable[[Metric, Array, Array | None, Sequence[Array], int, int], tuple[Array, Array]]
 
 
@@ -35,13 +36,14 @@ Resample = Callable[[Metric, Array, Array | None, Sequence[Array], int, int], tu
 class Tools:
     """What other verbs do for the search; the command line lends it.
 
-    ``train`` (model, folds from 1 on or none for all, seconds left) is False if the time was up.
+    ``train`` (model, folds from 1 on or none for all, seconds left, halfway) is False if the time
+    was up; ``halfway`` gets a fold's rows and predictions after half of its epochs, and may raise.
     ``resample`` (metric, truth, groups, predictions, samples, seed) → scores and bootstrap
     samples of them. ``loss`` (rows, predictions) of a run is what trials are chosen by.
     ``affordable`` says why a run cannot keep the inference budget, or None.
     """
 
-    train: Callable[[ModelSection, Sequence[int], float | None], bool]
+    train: Callable[[ModelSection, Sequence[int], float | None, Halfway | None], bool]
     resample: Resample
     loss: Callable[[Rows, Predictions], float]
     affordable: Callable[[ModelSection], str | None] = lambda model: None
@@ -103,8 +105,8 @@ class Search:
     def _planned(self, trials: Sequence[FrozenTrial]) -> Values | None:
         axes, model, section = self.setup.axes, self.setup.model, self.setup.section
         tried = [
-            Tried(decoded(axes, _parameters(trial)), loss)
-            for trial, loss in zip(trials, comparable_losses(trials), strict=True)
+            Tried(decoded(axes, _parameters(trial)), place)
+            for trial, place in zip(trials, places(trials), strict=True)
         ]
         if section.method == "zoom":
             return next_point(axes, model, _settled(tried), section.steps, section.rounds)
@@ -123,7 +125,8 @@ class Search:
             raise
 
     def _evaluate(self, trial: Trial) -> float:
-        """The trial's loss, fold by fold; what is poor after a fold is pruned."""
+        """The trial's loss, fold by fold; what is poor after one, or after half of the first one's
+        epochs, is pruned."""
         values = suggest(trial, self.setup.axes, self.setup.model)
         try:
             model = self.setup.run(values)
@@ -135,22 +138,33 @@ class Search:
         self.watch()
         folds = self.setup.choosing
         loss = math.inf
-        for rung, fold in enumerate(folds, start=1):
+        for count, fold in enumerate(folds, start=1):
             self._check_time()
-            started = time.perf_counter()
-            try:
-                if not self.tools.train(model, [fold + 1], self.seconds()):
-                    raise TimeUp
-            except ResourceError as error:  # as a learning rate that is too high: no good setting
-                raise _impossible(trial, error.found) from error
+            self._train(trial, model, fold, first=count == 1)
+            loss = self.tools.loss(*self.setup.out_of_fold(model.name, folds[:count]))
+            self._report(trial, loss, count * A_FOLD, last=count == len(folds))
+        return loss
+
+    def _train(self, trial: Trial, model: ModelSection, fold: int, *, first: bool) -> None:
+        def halfway(rows: Rows, predictions: Predictions) -> None:
+            self._report(trial, self.tools.loss(rows, predictions), 1)
+
+        started = time.perf_counter()
+        try:
+            done = self.tools.train(model, [fold + 1], self.seconds(), halfway if first else None)
+        except ResourceError as error:  # as a learning rate that is too high: no good setting
+            raise _impossible(trial, error.found) from error
+        finally:
             spent = trial.user_attrs.get("seconds", 0.0) + time.perf_counter() - started
             trial.set_user_attr("seconds", spent)
-            loss = self.tools.loss(*self.setup.out_of_fold(model.name, folds[:rung]))
-            trial.report(loss, rung)
-            self.watch()
-            if rung < len(folds) and trial.should_prune():
-                raise TrialPruned
-        return loss
+        if not done:
+            raise TimeUp
+
+    def _report(self, trial: Trial, loss: float, step: int, *, last: bool = False) -> None:
+        trial.report(loss, step)
+        self.watch()
+        if not last and trial.should_prune():
+            raise TrialPruned
 
     def _check_time(self) -> None:
         left = self.seconds()
@@ -177,28 +191,32 @@ def last_loss(trial: FrozenTrial) -> float:
     return trial.intermediate_values[trial.last_step] if trial.last_step else math.inf
 
 
+def folds_done(trial: FrozenTrial) -> float:
+    """How many folds that loss is of; one half if the first one's training ended halfway."""
+    return (trial.last_step or 0) / A_FOLD
+
+
 def _parameters(trial: FrozenTrial) -> dict[str, Any]:
     """What the trial tries, also when it only waits for it."""
     return trial.params or dict(trial.system_attrs.get("fixed_params", {}))
 
 
-def comparable_losses(trials: Sequence[FrozenTrial]) -> list[float | None]:
-    """Losses by which trials can be put in order; None for one that is not finished.
+def places(trials: Sequence[FrozenTrial]) -> list[float | None]:
+    """The order of the trials, the best one's place being 0; infinity for one that found no loss,
+    None for one that is not finished.
 
-    A pruned trial was scored on fewer folds, which may be easier ones: it comes after all complete
-    trials, in the order of the pruned ones among themselves.
+    A pruned trial was scored on fewer folds, which may be easier ones, or halfway: it comes after
+    all that got further.
     """
-    complete = [last_loss(trial) for trial in trials if trial.state == TrialState.COMPLETE]
-    pruned = [last_loss(trial) for trial in trials if trial.state == TrialState.PRUNED]
-    behind = max(complete, default=0.0) - min(pruned, default=0.0)
 
-    def comparable(trial: FrozenTrial) -> float | None:
-        if not trial.state.is_finished():
-            return None
-        loss = last_loss(trial)
-        return loss + behind if trial.state == TrialState.PRUNED and loss < math.inf else loss
+    def key(trial: FrozenTrial) -> tuple[float, float]:
+        return -folds_done(trial), last_loss(trial)
 
-    return [comparable(trial) for trial in trials]
+    order = sorted({key(trial) for trial in trials if last_loss(trial) < math.inf})
+    place = {found: float(number) for number, found in enumerate(order)}
+    return [
+        place.get(key(trial), math.inf) if trial.state.is_finished() else None for trial in trials
+    ]
 
 
 def _settled(tried: Sequence[Tried]) -> list[Tried]:

@@ -102,10 +102,13 @@ def claimed(setup: Setup, trial: Trial) -> Iterator[None]:
 
 
 def revive(setup: Setup, study: Study) -> None:
-    """Fail the running trials whose process died on this machine, and queue them once more.
+    """Fail the running trials whose process died, and queue them once more.
 
-    Those of other machines are given up by Optuna, once a server has not heard of them for long.
+    On this machine they are known by their locks, on others by a server that has not heard of them
+    for long. Optuna looks for those before each trial, too, but nobody may be about to begin one.
     """
+    with _experimental():
+        optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if not is_here(setup, trial):
             continue

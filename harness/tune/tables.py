@@ -21,37 +21,45 @@ SLICES = 4
 
 @dataclass(frozen=True)
 class Row:
-    """A trial as people see it; ``loss`` is on its first ``folds`` folds, NaN if there is none."""
+    """A trial as people see it; ``loss`` is on its first ``folds`` folds, NaN if there is none.
+
+    Half a fold is the first one after half of its epochs.
+    """
 
     number: int
     run: str
     state: str
     values: Values
     loss: float
-    folds: int
+    folds: float
     seconds: float
     why: str
 
 
-def trial_table(rows: Sequence[Row], metric: Metric, title: str, score: str) -> Table:
-    """The rows, each with its settings; ``score`` is the heading of what they were chosen by."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+def trial_table(rows: Sequence[Row], metric: Metric, title: str) -> Table:
+    """The rows, each with its settings and its score where trials are chosen."""
+    table = _narrow(title)
     table.add_column("trial", justify="right")
-    table.add_column(score, justify="right")
+    table.add_column(metric.name, justify="right")
     table.add_column("folds", justify="right")
     table.add_column("s", justify="right")
-    table.add_column("", overflow="fold")
+    table.add_column("state", overflow="fold", max_width=16)
     table.add_column("settings", overflow="fold")
     for row in rows:
         table.add_row(
             str(row.number),
             "" if math.isnan(row.loss) else f"{score_of(row.loss, metric):.4f}",
-            str(row.folds),
+            f"{row.folds:g}",
             f"{row.seconds:.0f}",
             escape(row.why or row.state),
-            escape(", ".join(f"{name} = {plain(value)}" for name, value in row.values.items())),
+            escape(in_words(row.values)),
         )
     return table
+
+
+def in_words(values: Values) -> str:
+    """Settings on a line that may only be broken between them."""
+    return " ".join(f"{name}={plain(value)}" for name, value in values.items())
 
 
 def best_rows(rows: Sequence[Row], count: int) -> list[Row]:
@@ -71,7 +79,7 @@ def latest_rows(rows: Sequence[Row], count: int) -> list[Row]:
 
 def importance_table(importances: Mapping[str, float]) -> Table:
     """How much of the differences between trials each setting explains."""
-    table = Table(title="what mattered", box=box.SIMPLE_HEAD, title_justify="left")
+    table = _narrow("what mattered")
     table.add_column("setting", overflow="fold")
     table.add_column("share", justify="right")
     table.add_column("")
@@ -82,32 +90,38 @@ def importance_table(importances: Mapping[str, float]) -> Table:
 
 def slice_table(axes: Axes, rows: Sequence[Row], metric: Metric) -> Table:
     """Each setting by its values, or parts of their range: how the trials there did."""
-    table = Table(title="slices", box=box.SIMPLE_HEAD, title_justify="left")
-    for name, justify in (
-        ("setting", "left"),
-        ("values", "left"),
-        ("trials", "right"),
-        ("best", "right"),
-        ("median", "right"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    table = _narrow("slices")
+    for name in ("setting", "values"):
+        table.add_column(name, overflow="fold")
+    for name in ("trials", "halfway", "best", "median"):
+        table.add_column(name, justify="right")
     for name in axes:
+        first = name
         for label, losses in slices(name, axes, rows):
+            found = [loss for loss in losses if math.isfinite(loss)]
+            best, median = (min(found), float(np.median(found))) if found else (None, None)
             table.add_row(
-                name,
+                first,
                 escape(label),
                 str(len(losses)),
-                f"{score_of(min(losses), metric):.4f}",
-                f"{score_of(float(np.median(losses)), metric):.4f}",
+                str(len(losses) - len(found) or ""),
+                *("" if one is None else f"{score_of(one, metric):.4f}" for one in (best, median)),
             )
+            first = ""
         table.add_section()
     return table
 
 
 def slices(name: str, axes: Axes, rows: Sequence[Row]) -> list[tuple[str, list[float]]]:
-    """(values, losses of the trials that had them) of one setting, in order."""
-    known = [(row.values[name], row.loss) for row in rows if name in row.values]
-    known = [(value, loss) for value, loss in known if math.isfinite(loss)]
+    """(values, losses of the trials that had them) of one setting, in order.
+
+    A loss halfway through a training cannot be held against that of a whole one: it is infinity.
+    """
+    known = [
+        (row.values[name], row.loss if row.folds >= 1 else math.inf)
+        for row in rows
+        if name in row.values and math.isfinite(row.loss)
+    ]
     distinct = list(dict.fromkeys(value for value, _ in known))
     if not axes[name].numeric or len(distinct) <= SLICES:
         ordered = sorted(distinct) if axes[name].numeric else distinct
@@ -116,7 +130,7 @@ def slices(name: str, axes: Axes, rows: Sequence[Row]) -> list[tuple[str, list[f
     parts = np.array_split(np.arange(len(known)), SLICES)
     return [
         (
-            f"{plain(known[part[0]][0])} – {plain(known[part[-1]][0])}",
+            " – ".join(dict.fromkeys(plain(known[part[i]][0]) for i in (0, -1))),
             [known[i][1] for i in part],
         )
         for part in parts
@@ -164,8 +178,12 @@ def score_of(loss: float, metric: Metric) -> float:
 def plain(value: Any) -> str:
     """A setting's value as people write it."""
     if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(list(value)) if isinstance(value, tuple) else str(value)
+        return f"{value:.3g}"
+    return f"[{','.join(map(plain, value))}]" if isinstance(value, tuple) else str(value)
+
+
+def _narrow(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _interval(estimate: Any) -> str:

@@ -12,7 +12,8 @@ from harness.tune.spaces import Axes, between, combinations, grid_of
 
 @dataclass(frozen=True)
 class Tried:
-    """A point of the space with its loss: infinity if it failed, None while it is not known."""
+    """A point of the space with its loss, or its place among the others' by loss: infinity if it
+    failed, None while it is not known."""
 
     values: Values
     loss: float | None

@@ -208,6 +208,36 @@ def test_snapshots_are_the_weights_at_the_ends_of_the_cycles(tmp_path: Path) -> 
     assert any(not torch.equal(second[n], t) for n, t in network.state_dict().items())
 
 
+@pytest.mark.parametrize("average", ["none", "ema", "swa"])
+def test_halfway_there_are_the_weights_that_would_be_kept(average: str, tmp_path: Path) -> None:
+    """Those of half as many epochs at a rate that stays; what SWA averages comes later."""
+    pixels, target = images(24, 32)
+    settings = {"batch_size": 8, "head_epochs": 0.0, "average": average}
+    seen: list[State] = []
+    fold = fold_of(section(epochs=5, **settings), pixels, target)
+    world = World(tmp_path)
+
+    def keep(state: State) -> None:
+        assert world.around.checkpoint.exists()
+        seen.append({name: tensor.clone() for name, tensor in state.items()})
+
+    network = build(fold.model, fold.seed)
+    began = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    train_fold(network, fold, replace(world.around, halfway=keep))
+    (state,) = seen
+    assert [r.epoch for r in world.reports if r.epoch_done] == [1, 2, 3, 4, 5]
+    for others in (began, network.state_dict()):
+        assert not torch.equal(state["backbone.fc.weight"], others["backbone.fc.weight"])
+
+
+def test_one_epoch_has_no_half(tmp_path: Path) -> None:
+    pixels, target = images(24, 32)
+    fold = fold_of(section(epochs=1, batch_size=8), pixels, target)
+    seen: list[State] = []
+    train_fold(build(fold.model), fold, replace(World(tmp_path).around, halfway=seen.append))
+    assert not seen
+
+
 def test_frozen_layers_stay_and_so_do_their_statistics(tmp_path: Path) -> None:
     pixels, target = images(24, 32)
     model = section(epochs=1, batch_size=8, frozen=1.0)

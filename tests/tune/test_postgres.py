@@ -4,14 +4,18 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from searching import open_setup, worker
+from optuna.trial import TrialState
+from searching import formula_tools, open_setup, worker
 
+from harness.tune import search, study
 from harness.tune.report import rows_of
+from harness.tune.search import Search
 from harness.tune.study import open_study
 
 USERS = ("postgres", "nobody")
@@ -75,3 +79,29 @@ def test_three_processes_on_one_server(
     points = Counter(tuple(sorted(row.values.items())) for row in done)
     assert len(points) == 9
     assert set(points.values()) == {1}
+
+
+@pytest.mark.slow
+def test_what_died_on_another_machine_is_tried_again_once(
+    workspace: Path, harness: Callable[..., int], server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it was the last trial of all, so that the survivor has nothing else to begin."""
+    assert harness("fold") == 0
+    options = {"method": "grid", "steps": 2, "pruner": "none", "storage": server}
+    with worker(workspace, options, hang=4, machine="elsewhere") as dying:
+        assert dying.stdout
+        assert dying.stdout.readline() == "hanging\n"
+        dying.kill()
+    monkeypatch.setattr(study, "HEARTBEAT", 1)
+    monkeypatch.setattr(study, "GRACE", 2)
+    monkeypatch.setattr(search, "ELSEWHERE", 0.2)
+    setup = open_setup(workspace, **options)
+    found = open_study(setup)
+    end = time.monotonic() + 60
+    tools = formula_tools(setup)
+    assert Search(setup, found, tools, seconds=lambda: end - time.monotonic()).run()
+    trials = found.get_trials(deepcopy=False)
+    (died,) = [trial for trial in trials if trial.state == TrialState.FAIL]
+    again = [trial for trial in trials if trial.params == died.params]
+    assert [trial.state for trial in again] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert len(trials) == 5

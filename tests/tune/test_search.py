@@ -4,6 +4,7 @@ import math
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from harness.errors import ResourceError
 from harness.model import ModelSection
 from harness.tune.finish import finalists
 from harness.tune.report import rows_of
-from harness.tune.search import Search, comparable_losses
+from harness.tune.search import Search, places
 from harness.tune.setup import Setup
 from harness.tune.study import open_study
 from harness.tune.tables import Row
@@ -87,25 +88,47 @@ def test_more_trials_later_make_the_same_study(folded: Path) -> None:
     assert [row.values for row in completed(parts)] == [row.values for row in completed(whole)]
 
 
-def test_poor_trials_get_one_fold_only(folded: Path) -> None:
-    setup = open_setup(folded, method="random", trials=20, pruner="median")
+@pytest.mark.parametrize("pruner", ["median", "halving", "hyperband"])
+def test_poor_trials_end_halfway_through_the_first_fold_or_after_it(
+    folded: Path, pruner: str
+) -> None:
+    """The last step is never asked for: whoever comes so far is complete."""
+    setup = open_setup(folded, method="random", trials=20, pruner=pruner, storage="sqlite://")
     rows = rows_of(setup, searched(setup))
-    pruned = [row for row in rows if row.state == "pruned"]
-    assert pruned
-    assert {row.folds for row in pruned} == {1}
-    assert {row.folds for row in rows if row.state == "complete"} == {len(setup.choosing)}
+    assert len(setup.choosing) == 2
+    assert {row.folds for row in rows if row.state == "complete"} == {2}
+    ended = {row.folds for row in rows if row.state == "pruned"}
+    assert ended == ({0.5} if pruner == "median" else {0.5, 1})  # it is the same order in both
 
 
-def test_pruned_trials_come_after_complete_ones_however_easy_their_folds_were() -> None:
-    def trial(state: TrialState, loss: float) -> FrozenTrial:
+def test_what_is_not_trained_in_epochs_ends_after_a_fold(folded: Path) -> None:
+    setup = open_setup(folded, method="random", trials=20, pruner="halving", storage="sqlite://")
+    tools = formula_tools(setup)
+    study = open_study(setup)
+    whole = replace(
+        tools, train=lambda model, folds, seconds, _: tools.train(model, folds, seconds, None)
+    )
+    assert Search(setup, study, whole).run()
+    assert {row.folds for row in rows_of(setup, study)} == {1, 2}
+
+
+def test_who_got_further_comes_first_however_easy_the_folds_were() -> None:
+    def trial(state: TrialState, step: int, loss: float) -> FrozenTrial:
         value = loss if state == TrialState.COMPLETE else None
-        return create_trial(state=state, value=value, intermediate_values={1: loss})
+        return create_trial(state=state, value=value, intermediate_values={step: loss})
 
-    complete, pruned, failed = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
-    trials = [trial(complete, 0.7), trial(pruned, 0.2), trial(complete, 0.9), trial(pruned, 0.1)]
-    waiting = create_trial(state=TrialState.WAITING)
-    losses = comparable_losses([*trials, create_trial(state=failed), waiting])
-    assert losses == [0.7, pytest.approx(1.0), 0.9, pytest.approx(0.9), math.inf, None]
+    complete, pruned = TrialState.COMPLETE, TrialState.PRUNED
+    trials = [
+        trial(complete, 4, 0.9),
+        trial(pruned, 2, 0.2),
+        trial(complete, 4, 0.7),
+        trial(pruned, 1, 0.05),
+        trial(pruned, 2, 0.1),
+        trial(pruned, 2, math.nan),
+        create_trial(state=TrialState.FAIL),
+        create_trial(state=TrialState.WAITING),
+    ]
+    assert places(trials) == [1, 3, 0, 4, 2, math.inf, math.inf, None]
 
 
 def test_a_training_that_fails_is_a_poor_trial(folded: Path) -> None:

@@ -1,11 +1,16 @@
 """`tune` from end to end, with trainings that are real."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tiny import edit
+
+from harness.predict.cost import CostSheet, MemberCost, write_costs
+from harness.predict.machine import fingerprint
+from harness.predict.measure import EngineCost
 
 TUNE = """
 [tune]
@@ -30,7 +35,7 @@ def test_tune_report_apply_train(
     assert harness("fold") == 0
     assert harness("tune") == 0
     said = capsys.readouterr().out
-    assert "trial 1: log_loss" in said
+    assert "trial 1: complete, log_loss" in said
     assert "rows that chose nothing" in said
     members = {path.stem for path in (workspace / "oof").glob("*.parquet")}
     winner = next(iter(members - {"probe"}))
@@ -66,7 +71,7 @@ def test_what_a_trial_adds_to_the_ensemble(
     assert harness("train", "--only", "probe") == 0
     assert harness("stack") == 0
     assert harness("tune") == 0
-    assert "trial 1: log_loss" in capsys.readouterr().out
+    assert "trial 1: complete, log_loss" in capsys.readouterr().out
 
 
 def test_a_model_that_cannot_keep_the_budget_is_not_trained(
@@ -106,3 +111,42 @@ def test_what_cannot_be_searched_is_told_in_a_line(
     assert harness("fold") == 0
     assert harness("tune") == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("machine", "said"), [(fingerprint(), True), ("another", False)])
+def test_an_engine_that_cost_measured_here_says_what_the_budget_allows(
+    workspace: Path,
+    harness: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    machine: str,
+    said: bool,
+) -> None:
+    describe(workspace, 'objective = "budget"')
+    edit(workspace / "competition.toml", "[stack]", "[budget]\nseconds = 400\n\n[stack]")
+    cost = EngineCost("openvino-int8", 16, 1, 0.1, 0.1, 0.1, 50.0, 50.0, 9)
+    slower = replace(cost, engine="torch-fp32", image_seconds=90.0)
+    members = tuple(MemberCost("probe", 32, True, ("fold0",), one) for one in (cost, slower))
+    sheet = CostSheet("x", machine, 1.0, (1.0,), 0.1, ((32, 0.1),), 0.1, 9, members, ())
+    write_costs(workspace / "models" / "ensemble" / "costs.json", sheet)
+    assert harness("fold") == 0
+    assert harness("tune") == 0
+    assert ("9 images would take 450 s of the 400 s" in capsys.readouterr().out) == said
+
+
+def test_a_poor_training_ends_halfway_and_leaves_its_checkpoint(
+    workspace: Path, harness: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workspace / "competition.toml"
+    edit(path, "epochs = 2", 'epochs = 2\nprecision = "fp32"\nchannels_last = true')
+    text = (
+        TUNE.partition("strengths")[0].replace("seeds = 2", "seeds = 1").replace("probe", "tuned")
+    )
+    text = text.format(more='pruner = "halving"') + "lr = { choices = [1e-3, 10.0, 20.0] }\n"
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+    assert harness("fold") == 0
+    assert harness("tune") == 0
+    said = capsys.readouterr().out
+    assert "complete, log_loss" in said
+    assert "pruned, log_loss" in said
+    assert " on 0.5 folds; lr=" in said
+    assert list((workspace / "models").glob("tuned-*/fold0.checkpoint.safetensors"))
