@@ -145,7 +145,7 @@ def components(rows: int, pairs: Ints) -> Ints:
 
 
 def copy_findings(
-    copies: Copies, ids: Sequence[str], labels: Sequence[str], trained: int
+    copies: Copies, ids: Sequence[str], labels: Sequence[object], trained: int
 ) -> list[Finding]:
     """Findings about rows of which the first ``trained`` are training images, the others test.
 
