@@ -56,8 +56,8 @@ def audit(workspace: Workspace, display: Display, *, drop: Sequence[str] = ()) -
         task = workspace.competition.task
         sections.append(
             [
-                f"left out for task {task!r}, whose images have no one class: the score with copies "
-                "kept together, shortcuts, what more pictures would bring"
+                f"left out for task {task!r}, whose images have no one class: the score with "
+                "copies kept together, shortcuts, what more pictures would bring"
             ]
         )
     findings = Findings(tuple(found), tuple(map(str, pictures.table.ids)))
