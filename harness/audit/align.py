@@ -18,6 +18,11 @@ MOST = 0.25
 """Neither a shift nor a stretch goes beyond this, in half widths of the picture."""
 CROP = 0.05
 """What a crop is taken to leave out of a side."""
+WHITE = 240.0
+"""Brightness (of 255) from which a pixel of a thumbnail may be one that was cut off."""
+_GAINS = (0.3, 3.0)
+NOISE = 1.0
+"""Standard deviation, in pixels of a thumbnail, of what is smoothed away before comparing."""
 MOST_SHARED = 64
 """Directions of variation that are taken off at most (docs/decisions.md)."""
 _AT_ONCE = 512
@@ -85,8 +90,29 @@ def _agreement(one: NDArray[np.uint8], two: NDArray[np.uint8], shared: Shared) -
 
 def _own_correlation(one: Floats, two: Floats, warp: Floats, shared: Shared) -> Floats:
     moved, inside = warp_images(two, warp)
-    own = [shared.without(_details(images, inside), inside) for images in (one, moved)]
+    inside = _eroded(inside)
+    mean = [(images * inside).sum(axis=(1, 2)) for images in (one, moved)]
+    brighter = (mean[1] > mean[0])[:, None, None]
+    bright, dark = np.where(brighter, moved, one), np.where(brighter, one, moved)
+    like = brightened(dark, bright, inside)
+    own = [shared.without(_details(images, inside), inside) for images in (bright, like)]
     return correlation(own[0], own[1], inside)
+
+
+def brightened(images: Floats, like: Floats, inside: Floats) -> Floats:
+    """Images in the light of brighter ones: with their gain and offset, cut off at white as they.
+
+    All are (pairs, side, side). Gain and offset are found where neither is near white, if that is
+    a tenth of the picture.
+    """
+    axes = (1, 2)
+    below = inside * (images < WHITE) * (like < WHITE)
+    total = below.sum(axis=axes, keepdims=True) + 1e-6
+    mean, other = ((some * below).sum(axis=axes, keepdims=True) / total for some in (images, like))
+    both = ((images - mean) * (like - other) * below).sum(axis=axes, keepdims=True)
+    gain = both / (((images - mean) ** 2 * below).sum(axis=axes, keepdims=True) + 1.0)
+    lit = np.clip(np.clip(gain, *_GAINS) * (images - mean) + other, 0, 255)
+    return np.where(below.mean(axis=axes, keepdims=True) > 0.1, lit, images)
 
 
 def align(one: Floats, two: Floats) -> Floats:
@@ -162,12 +188,21 @@ def _step(one: Floats, two: Floats, warp: Floats) -> Floats:
 
 
 def _details(images: Floats, weight: Floats) -> Floats:
-    """What a blur over an eighth of the picture leaves out."""
-    from scipy.ndimage import uniform_filter
+    """What a blur over an eighth of the picture leaves out, less what compression changes."""
+    from scipy.ndimage import gaussian_filter, uniform_filter
+
+    images = gaussian_filter(images, (0, NOISE, NOISE))
 
     size = (1, images.shape[1] // 8 + 1, images.shape[2] // 8 + 1)
     known = uniform_filter(weight, size) + 1e-6
     return (images - uniform_filter(images * weight, size) / known) * weight
+
+
+def _eroded(inside: Floats) -> Floats:
+    """Less a pixel at its borders, where half of what is compared is not known."""
+    from scipy.ndimage import minimum_filter
+
+    return minimum_filter(inside, (1, 3, 3), mode="nearest")
 
 
 def _grid(side: int) -> Floats:

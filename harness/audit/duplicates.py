@@ -25,10 +25,8 @@ Ints = NDArray[np.int64]
 NEIGHBOURS = 2
 BLANK = 2.5
 """Standard deviation of brightness (of 255) below which there is nothing to compare."""
-LEAST, SAME = 0.6, 0.85
-"""Agreement from which two pictures are one: ``BEYOND`` what strangers of the set reach, between
-these."""
-BEYOND = 0.3
+SHORT = 0.125
+"""Two pictures are one if their agreement lacks at most so much of what strangers' lacks to 1."""
 _STRANGERS = 300
 _INDIRECT = 0.5
 """How sure a leak is that only other copies connect."""
@@ -50,8 +48,8 @@ class Copies:
         return np.concatenate([self.exact, self.near])
 
 
-def find_copies(looks: Looks, same: float | None = None) -> Copies:
-    """Copies among the pictures: those that agree by ``same``, which else the set decides.
+def find_copies(looks: Looks, short: float = SHORT) -> Copies:
+    """Copies among the pictures: whose agreement lacks at most ``short`` of what strangers' lacks.
 
     Files that cannot be read, and blank pictures, are copies only if their bytes are the same.
     """
@@ -73,11 +71,9 @@ def find_copies(looks: Looks, same: float | None = None) -> Copies:
     # all in one call, so that the same is taken off as shared
     strangers = random_pairs(len(rows))
     agreed = agreement(grey, np.concatenate([strangers, candidates]))
-    if same is None:
-        usual = float(np.quantile(agreed[: len(strangers)], 0.99))
-        same = float(np.clip(usual + BEYOND, LEAST, SAME))
+    usual = float(np.quantile(agreed[: len(strangers)], 0.99))
     agreed = agreed[len(strangers) :]
-    alike = agreed >= same
+    alike = 1 - agreed <= short * (1 - usual)
     return Copies(exact, rows[candidates[alike]].astype(np.int64), agreed[alike])
 
 
@@ -149,7 +145,7 @@ def components(rows: int, pairs: Ints) -> Ints:
 
 
 def copy_findings(
-    copies: Copies, ids: Sequence[str], labels: Sequence[str], trained: int
+    copies: Copies, ids: Sequence[str], labels: Sequence[object], trained: int
 ) -> list[Finding]:
     """Findings about rows of which the first ``trained`` are training images, the others test.
 

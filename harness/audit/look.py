@@ -19,7 +19,7 @@ SIDE = 128
 """Pixels a side of what backbones see, and of what thumbnails are made from."""
 _FINE = 256
 _AT_ONCE = 128
-_VERSION = "1"
+_VERSION = "2"
 
 Floats = NDArray[np.float32]
 Embed = Callable[[Pixels], Floats]
@@ -68,12 +68,16 @@ def look_at(
     progress: Callable[[int], None] = lambda done: None,
 ) -> Looks:
     """Look at every file once, in threads; a file that is gone counts as unreadable."""
-    parts = []
+    parts: list[Looks] = []
+    batches = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), _AT_ONCE):
-            batch = list(pool.map(_look, paths[start : start + _AT_ONCE]))
+        # the next batch is decoded while the backbone looks at this one
+        coming = pool.map(_look, batches[0]) if batches else iter(())
+        for number in range(len(batches)):
+            batch = list(coming)
+            coming = pool.map(_look, batches[number + 1]) if batches[number + 1 :] else iter(())
             parts.append(_gather(batch, embed))
-            progress(start + len(batch))
+            progress(number * _AT_ONCE + len(batch))
     return join(parts)
 
 
@@ -125,7 +129,7 @@ def _look(path: Path) -> _Look:
     except DataError:
         return _Look(content)
     grey = fine @ np.array([0.299, 0.587, 0.114], np.float32)
-    low, high = np.percentile(grey, (5, 95))
+    low, high = np.percentile(grey[::2, ::2], (5, 95))
     inner = grey[1:-1, 1:-1]
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
     return _Look(
@@ -142,21 +146,25 @@ def _gather(batch: Sequence[_Look], embed: Embed | None) -> Looks:
     squares = np.stack([look.square for look in batch])
     readable = np.array([look.readable for look in batch])
     features = np.zeros((len(batch), 0), np.float32) if embed is None else embed(squares)
+    thumbnails = shrink(squares, 64)
     return Looks(
         np.array([look.content for look in batch]),
         readable,
         np.array([look.shape for look in batch], np.int64),
         np.array([look.light for look in batch], np.float32),
         np.array([look.sharpness for look in batch], np.float32),
-        shrink(squares, 64).mean(axis=3).astype(np.uint8),
-        shrink(squares, 32).astype(np.uint8),
+        thumbnails.mean(axis=3).astype(np.uint8),
+        shrink(thumbnails, 32).astype(np.uint8),
         (features * readable[:, None]).astype(np.float16),
     )
 
 
 def shrink(squares: NDArray[Any], side: int) -> Floats:
     """Squares (rows, n × side, n × side, channels) averaged to (rows, side, side, channels)."""
-    rows, large, _, channels = squares.shape
-    block = large // side
-    blocks = squares.reshape(rows, side, block, side, block, channels)
-    return blocks.mean(axis=(2, 4), dtype=np.float32)
+    block = squares.shape[1] // side
+    # slices added up take a third of the time of a mean over two axes
+    total = np.zeros((len(squares), side, side, squares.shape[3]), np.float32)
+    for y in range(block):
+        for x in range(block):
+            total += squares[:, y::block, x::block]
+    return total / block**2

@@ -42,9 +42,10 @@ def audit(workspace: Workspace, display: Display, *, drop: Sequence[str] = ()) -
     pictures = see(workspace, display)
     copies = find_copies(pictures.looks)
     found = quality_findings(pictures.looks, pictures.ids, pictures.parts)
-    labels = [str(label) for label in pictures.table.labels]
+    # what they mean, not how the table writes it: "rust scab" does not contradict "scab rust"
+    labels = pictures.table.target.tolist()
     found += copy_findings(copies, pictures.ids, labels, pictures.trained)
-    sections = [_findings_lines(found), _balance_lines(pictures)]
+    sections = [_findings_lines(found), _balance_lines(pictures, workspace.competition.task)]
     drift_lines, drift_findings = _drift(workspace, pictures)
     found += drift_findings
     sections.append(drift_lines)
@@ -53,7 +54,12 @@ def audit(workspace: Workspace, display: Display, *, drop: Sequence[str] = ()) -
         sections += [twins(probed), shortcuts(probed), growth(probed)]
     else:
         task = workspace.competition.task
-        sections.append([f"probes: none for task {task!r}, whose images have no one class"])
+        sections.append(
+            [
+                f"left out for task {task!r}, whose images have no one class: the score with "
+                "copies kept together, shortcuts, what more pictures would bring"
+            ]
+        )
     findings = Findings(tuple(found), tuple(map(str, pictures.table.ids)))
     write_findings(workspace.root / FILE, findings)
     if drop:
@@ -79,13 +85,16 @@ def _findings_lines(found: Sequence[Finding]) -> list[str]:
     return lines or ["pictures: nothing odd was found"]
 
 
-def _balance_lines(pictures: Pictures) -> list[str]:
-    """The rarest and the commonest class."""
-    if pictures.table.target.ndim != 1 or pictures.table.target.dtype.kind == "f":
+def _balance_lines(pictures: Pictures, task: str) -> list[str]:
+    """The rarest and the commonest class; none where images have values."""
+    names, target = pictures.table.targets, pictures.table.target
+    if task == "regression":
         return []
-    counts = np.bincount(pictures.table.target, minlength=len(pictures.table.targets))
+    if target.ndim == 1:
+        counts = np.bincount(target.astype(np.int64), minlength=len(names))
+    else:
+        counts = target.sum(axis=0).astype(np.int64)
     few, many = int(counts.argmin()), int(counts.argmax())
-    names = pictures.table.targets
     return [
         f"class balance: {len(counts)} classes, from {counts[few]} ({names[few]}) "
         f"to {counts[many]} ({names[many]}) images"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from audit.pictures import ALTERATIONS, scene
 
-from harness.audit.align import agreement, align
+from harness.audit.align import agreement, align, brightened
 from harness.audit.duplicates import Copies, components, copy_findings, find_copies
 from harness.audit.look import Looks, look_at
 
@@ -54,6 +54,19 @@ def test_agreement_takes_no_side(looks: Looks) -> None:
     there, back = agreement(looks.grey, pairs), agreement(looks.grey, pairs[:, ::-1])
     assert np.allclose(there, back, atol=0.02)
     assert agreement(looks.grey, np.empty((0, 2), np.int64)).shape == (0,)
+
+
+def test_whites_that_were_cut_off_are_followed(looks: Looks) -> None:
+    images = looks.grey[:2].astype(np.float32)
+    brighter = np.minimum(1.4 * images + 10, 255)
+    assert (brighter == 255).mean() > 0.05
+    assert np.allclose(brightened(images, brighter, np.ones_like(images)), brighter, atol=1)
+
+
+def test_nothing_is_learnt_from_all_white(looks: Looks) -> None:
+    images = looks.grey[:1].astype(np.float32)
+    white = np.full_like(images, 255)
+    assert (brightened(images, white, np.ones_like(images)) == images).all()
 
 
 def test_components_connect_through_others() -> None:

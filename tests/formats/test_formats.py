@@ -99,3 +99,33 @@ def test_from_images_to_a_graded_submission(
     solution = ["--solution", str(tmp_path / "solution.csv")]
     assert main(["grade", submission, *solution, "-C", str(workspace)]) == 0
     assert f"scores {made.metric}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "balance"),
+    [
+        ("plant-pathology-2021-fgvc8", "class balance: 5 classes"),
+        ("petfinder-pawpularity-score", ""),
+    ],
+)
+def test_audit_without_one_class_an_image(name: str, balance: str, tmp_path: Path) -> None:
+    workspace, _ = started(name, tmp_path)
+    with_small_models(workspace, "rmse" if balance == "" else "f1_micro")
+    competition = load_competition(workspace / "competition.toml")
+    table = read_table(competition, workspace)
+    unlike = next(row for row in range(40) if (table.target[row] != table.target[0]).any())
+    image, copy, test = (
+        find_images(competition, workspace, [id_], test=is_test)[0]
+        for id_, is_test in (
+            (table.ids[0], False),
+            (table.ids[unlike], False),
+            (read_test_ids(competition, workspace)[0], True),
+        )
+    )
+    copy.write_bytes(image.read_bytes())
+    test.write_bytes(image.read_bytes())
+    assert main(["audit", "-C", str(workspace)]) == 0
+    said = (workspace / "data/audit.txt").read_text(encoding="utf-8")
+    for line in ("exact duplicate: 1,", "conflicting label: 1,", "leak train test: 2,", balance):
+        assert line in said
+    assert "left out for task" in said
