@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -144,10 +145,9 @@ def packed_files(workspace: Workspace, ensemble: Ensemble) -> list[Path]:
     plans = _json(folder / "plans.json")
     if plans["ensemble"] != ensemble.digest:
         raise WorkspaceError(folder / "plans.json", "was made for another ensemble", "run `cost`")
-    planned = {stage["member"] for plan in plans["plans"] for stage in plan["stages"]}
+    stages = [stage for plan in plans["plans"] for stage in plan["stages"]]
+    planned = {stage["member"] for stage in stages}
     files = [root / FILE_NAME, *(folder / f"{n}.json" for n in ("ensemble", "costs", "plans"))]
-    engines = folder / "engines"
-    files += sorted(path for path in engines.rglob("*") if path.is_file())
     for member, weights in zip(ensemble.members, ensemble.weights, strict=True):
         if member not in planned and member not in ensemble.used:
             continue
@@ -163,7 +163,24 @@ def packed_files(workspace: Workspace, ensemble: Ensemble) -> list[Path]:
             files.append(run / "backbone.safetensors")
     if missing := [path for path in files if not path.is_file()]:
         raise WorkspaceError(missing[0], "is missing", "run `train`, `stack` and `cost` again")
+    weights_of = dict(zip(ensemble.members, ensemble.weights, strict=True))
+    for member, engine in sorted({(stage["member"], stage["engine"]) for stage in stages}):
+        run = workspace.models / member
+        files += _converted(run, engine, weights_of[member], folder / "engines")
     return files
+
+
+def _converted(run: Path, engine: str, weights: Sequence[str], cache: Path) -> list[Path]:
+    """The networks that were converted for an engine; a WorkspaceError if one is not whole."""
+    from harness.predict.engines import ENGINES, open_run
+    from harness.predict.engines.convert import converted_file
+    from harness.predict.engines.parts import parts
+
+    kind = ENGINES[engine]
+    if kind.converted is None:
+        return []
+    folders = [converted_file(kind, part, cache).parent for part in parts(open_run(run), weights)]
+    return [path for one in folders for path in sorted(one.iterdir())]
 
 
 def _pack(workspace: Workspace, ensemble: Ensemble, target: Path) -> None:

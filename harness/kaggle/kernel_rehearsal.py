@@ -27,6 +27,8 @@ from harness.offline import REFUSAL
 
 GRACE = 60.0
 """Seconds after its budget until a notebook is ended."""
+LEFT_OUT = " is left out: "
+"""By which harness.submit.follow tells that a member could not be used."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class KernelRehearsal:
             failures.append(f"submission.csv has {self.found} rows of {self.rows}")
         if self.seconds > self.budget:
             failures.append(f"late: {self.seconds:.0f} s of {self.budget:g} s")
-        if not self.reached:
+        left_out = [line for line in self.output.splitlines() if LEFT_OUT in line]
+        failures += [line.removeprefix("warning: ") for line in left_out]
+        if not self.reached and not left_out:
             failures.append(
                 f"the budget of {self.budget:g} s is too small: every row has the prior; give more"
             )
@@ -87,6 +91,7 @@ def rehearse_kernel(
             "rehearsing needs Linux on x86-64, as Kaggle has it",
             "say --no-rehearse",
         )
+    folder = folder.resolve()  # the notebook runs in a folder of its own
     _remove(folder)
     inputs, working = folder / "kaggle/input", folder / "kaggle/working"
     for made in (inputs, working, folder / "temporary"):

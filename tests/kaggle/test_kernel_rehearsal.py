@@ -20,8 +20,11 @@ from harness.workspace.ensemble import read_ensemble
 
 pytestmark = pytest.mark.slow
 
-IMAGE = tuple(sorted(set(wheels.closure([wheels.PROJECT])) - {wheels.PROJECT}))
-"""As if Kaggle's image had all that the harness needs: only its own wheel is packed."""
+RUNTIME = "onnxruntime"
+NEEDED = set(wheels.closure([wheels.PROJECT, RUNTIME]))
+IMAGE = tuple(sorted(NEEDED - {wheels.PROJECT}))
+"""As if Kaggle's image had all that predicting needs: only the harness's own wheel is packed, and
+what converted the networks is not there."""
 ROWS = 25
 
 
@@ -29,7 +32,8 @@ ROWS = 25
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_workspace(tmp_path_factory.mktemp("kernel") / "workspace")
     edit(folder / "competition.toml", 'name = "tiny"', 'name = "tiny"\nkaggle = "leaves"')
-    for verb in (["fold"], ["train"], ["stack"], ["cost", "--quick"]):
+    pytest.importorskip(RUNTIME)
+    for verb in (["fold"], ["train"], ["stack"], ["cost", "--engine", f"{RUNTIME}-fp32"]):
         assert main([*verb, "-C", str(folder)]) == 0
     return folder
 
@@ -52,11 +56,25 @@ def rehearse(folder: Path, kernel: Kernel, budget: float = 600.0) -> KernelRehea
     )
 
 
-def test_a_sound_kernel_passes(copy: Path) -> None:
-    found = rehearse(copy, build(copy))
+def test_a_sound_kernel_passes(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)  # as users call it: in the workspace
+    found = rehearse(Path(), build(Path()))
     assert found.failures == [], found.output
     assert (found.code, found.found, found.reached) == (0, ROWS, ROWS)
     assert not (copy / ".cache/kernel").exists()
+
+
+def test_a_member_that_could_not_be_used_is_a_failure(copy: Path) -> None:
+    kernel = build(copy)
+    archive, worse = kernel.data / "workspace.zip", copy / "worse.zip"
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(worse, "w") as spoilt:
+        for name in whole.namelist():
+            content = whole.read(name)
+            spoilt.writestr(name, content[::-1] if name.endswith(".onnx") else content)
+    worse.replace(archive)
+    failures = rehearse(copy, kernel).failures
+    assert failures
+    assert all("is left out" in failure and "is damaged" in failure for failure in failures)
 
 
 def test_a_wheel_that_is_missing_is_named(copy: Path) -> None:

@@ -2,9 +2,9 @@
 
     <cache>/<digest>/   graph.onnx, or graph.xml and graph.bin; note.json with their digests
 
-The folder's name is the digest of the weights and of the converters' versions, so a network that
-was trained again or a newer converter never meets an old file. The note is written last: it says
-that the rest is whole.
+The folder's name is the digest of the weights, so a network that was trained again never meets an
+old file. The note is written last: it says that the rest is whole, and which converters made it. A
+newer one makes it again; who only reads it need not have any.
 """
 
 import json
@@ -20,7 +20,7 @@ from harness.files import digest, file_digest, replacing, write_text
 from harness.predict.engines.kinds import Kind, why_missing
 from harness.predict.engines.parts import Part, Run, parts
 
-VERSION = "1"
+VERSION = "2"
 _FILES = {
     "onnx": ("graph.onnx",),
     "openvino": ("graph.xml", "graph.bin"),
@@ -45,7 +45,7 @@ def convert(kind: Kind, run: Run, weights: Sequence[str], cache: Path, calibrati
     made = 0
     for part in parts(run, weights):
         folder = _folder(kind.converted, part, cache)
-        if _damage(folder, kind.converted) is not None:
+        if not _is_fresh(folder, kind.converted):
             if why := why_missing(kind, converting=True):
                 raise WorkspaceError(kind.name, why, "install it, or leave this engine out")
             _make(kind.converted, part, cache, calibration)
@@ -65,15 +65,23 @@ def converted_file(kind: Kind, part: Part, cache: Path) -> Path:
 
 
 def _folder(form: str, part: Part, cache: Path) -> Path:
-    versions = (f"{package} {_version(package)}" for package in _MAKERS[form])
-    return cache / digest(VERSION, form, part.content(), *versions)
+    return cache / digest(VERSION, form, part.content())
 
 
-def _version(package: str) -> str:
+def _makers(form: str) -> dict[str, str]:
+    """The converters' packages and versions here; empty where one is missing."""
     try:
-        return version(package)
-    except PackageNotFoundError:  # a machine that only runs what another one converted
-        return "any"
+        return {package: version(package) for package in _MAKERS[form]}
+    except PackageNotFoundError:
+        return {}
+
+
+def _is_fresh(folder: Path, form: str) -> bool:
+    """Whether the network is whole and made by the converters that are here."""
+    if _damage(folder, form) is not None:
+        return False
+    note = json.loads((folder / "note.json").read_text(encoding="utf-8"))
+    return not (makers := _makers(form)) or note.get("makers") == makers
 
 
 def _damage(folder: Path, form: str) -> str | None:
@@ -103,7 +111,7 @@ def _make(form: str, part: Part, cache: Path, calibration: Pixels) -> None:
 
         # one exporter and one graph serve both runtimes
         source = _folder("onnx", part, cache)
-        if _damage(source, "onnx") is not None:
+        if not _is_fresh(source, "onnx"):
             _make("onnx", part, cache, calibration)
         graph = read_onnx(source / "graph.onnx")
         if form == "openvino-int8":
@@ -115,5 +123,11 @@ def _make(form: str, part: Part, cache: Path, calibration: Pixels) -> None:
                 with replacing(folder / name) as temporary:
                     os.replace(Path(scratch) / name, temporary)
     files = {name: file_digest(folder / name) for name in _FILES[form]}
-    note = {"files": files, "run": part.run.folder.name, "weights": part.weights, "form": form}
+    note = {
+        "files": files,
+        "makers": _makers(form),
+        "run": part.run.folder.name,
+        "weights": part.weights,
+        "form": form,
+    }
     write_text(folder / "note.json", json.dumps(note, indent=2) + "\n")
