@@ -69,15 +69,12 @@ def look_at(
 ) -> Looks:
     """Look at every file once, in threads; a file that is gone counts as unreadable."""
     parts: list[Looks] = []
-    batches = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # the next batch is decoded while the backbone looks at this one
-        coming = pool.map(_look, batches[0]) if batches else iter(())
-        for number in range(len(batches)):
-            batch = list(coming)
-            coming = pool.map(_look, batches[number + 1]) if batches[number + 1 :] else iter(())
+        for start in range(0, len(paths), _AT_ONCE):
+            # not beside the backbone: on the same cores both get slower (docs/decisions.md)
+            batch = list(pool.map(_look, paths[start : start + _AT_ONCE]))
             parts.append(_gather(batch, embed))
-            progress(number * _AT_ONCE + len(batch))
+            progress(start + len(batch))
     return join(parts)
 
 
