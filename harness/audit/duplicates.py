@@ -107,8 +107,8 @@ def frequencies(grey: NDArray[Any]) -> Floats:
     """
     from scipy.fft import dctn
 
-    blocks = [
-        dctn(block.astype(np.float32), axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES]
+    blocks = [  # copied, lest every block keeps all of its frequencies in memory
+        dctn(block.astype(np.float32), axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES].copy()
         for block in np.array_split(grey, -(-len(grey) // 4096))
     ]
     return _unit(np.concatenate(blocks).reshape(len(grey), -1)[:, 1:])
