@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from harness.errors import ConfigError, nearest
+from harness.formula import value_of
 from harness.metrics import Metric, get_metric, metrics_for
 from harness.metrics.custom import custom_metric
 from harness.model import Invariance, ModelSection
@@ -29,6 +30,7 @@ from harness.space import TuneSection
 FILE_NAME = "competition.toml"
 
 Task = Literal["binary", "multiclass", "multilabel", "ordinal", "regression"]
+_OF_CLASSES = ("binary", "multiclass", "ordinal")
 
 # one string is a list of one
 Patterns = Annotated[
@@ -101,7 +103,9 @@ class DataSection(Section):
     rows, and the names in braces are their columns: ``"train/{label}/{id}.png"``. An image's id is
     then its path below the folder that the patterns share.
 
-    ``extra`` is a table of pictures that are trained on and never validated on (see ``add``).
+    ``classes`` is their order where the sample's columns do not say it: of two, the second is the
+    one whose probability is submitted; a scale begins with its lowest step. ``extra`` is a table of
+    pictures that are trained on and never validated on (see ``add``).
     """
 
     train: str | None = None
@@ -112,6 +116,7 @@ class DataSection(Section):
     id: str = "id"
     label: str | None = None
     labels: Strings = ()
+    classes: Strings = ()
     separator: str = Field(default=" ", min_length=1)
     group: str | None = None
     invariances: Annotated[tuple[Invariance, ...], Strict(False)] = ("hflip",)
@@ -217,6 +222,19 @@ class BudgetSection(Section):
             raise ValueError("'efficiency' needs 'seconds', the limit that holds all the same")
         return self
 
+    @field_validator("efficiency")
+    @classmethod
+    def _readable(cls, formula: str | None) -> str | None:
+        if formula is not None:
+            try:
+                value_of(formula, {"score": 0.7, "seconds": 60.0, "base": 1.1, "best": 0.6})
+            except ArithmeticError:  # which depends on the values
+                pass
+            except ValueError as error:
+                known = "numbers and score, seconds, base, best"
+                raise ValueError(f"{formula!r}: {error}; use + - * / ( ), {known}") from None
+        return formula
+
 
 class Competition(Section):
     """All of competition.toml."""
@@ -258,6 +276,10 @@ class Competition(Section):
             )
         if self.competition.task == "regression" and many_labels:
             raise ValueError("task 'regression' needs one 'label' column, not 'labels'")
+        if self.data.classes and (many_labels or self.competition.task not in _OF_CLASSES):
+            raise ValueError(
+                "'classes' is the order of one label column's classes; remove it, or check 'task'"
+            )
         return self
 
     def with_models(self, models: tuple[ModelSection, ...]) -> "Competition":
@@ -296,7 +318,7 @@ class Competition(Section):
 def load_competition(path: Path) -> Competition:
     """Read and validate a competition.toml; ConfigError names the line and the nearest key."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
             path,

@@ -24,6 +24,11 @@ class Estimate:
             self.value + wider * (self.high - self.value),
         )
 
+    def within(self, lowest: float, highest: float) -> "Estimate":
+        """The same with an interval that holds nothing impossible."""
+        low, high = (min(max(end, lowest), highest) for end in (self.low, self.high))
+        return Estimate(self.value, low, high)
+
     @property
     def includes_zero(self) -> bool:
         """Whether the interval leaves open that there is nothing."""

@@ -1,11 +1,24 @@
 """What every table of competition.toml has in common."""
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
 
-# A name becomes a file name on every system, so it is plain and short.
-SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+_WINDOWS_DEVICE = re.compile("(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.I)
+
+
+def safe_name(name: str) -> str:
+    """The name, if it can be a file name on every system; else a ValueError says what can."""
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name) or _WINDOWS_DEVICE.fullmatch(name):
+        raise ValueError(
+            f"{name[:80]!r} cannot be a file's name on every system; "
+            "use at most 64 letters, digits, _ and -, a letter or digit first"
+        )
+    return name
+
+
+SafeName = Annotated[str, AfterValidator(safe_name)]
 Strings = Annotated[tuple[str, ...], Strict(False)]
 
 

@@ -34,7 +34,12 @@ def test_a_loaded_competition_does_not_change(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ('name = "probe"', 'name = "TUNED"', "two models are called 'TUNED'"),
-        ('name = "probe"', 'name = "../x"', "competition.toml:28: 'model\\[2\\].name'"),
+        (
+            'name = "probe"',
+            'name = "../x"',
+            "toml:28: model\\[2\\].name: '../x' cannot be a file's",
+        ),
+        ('name = "probe"', 'name = "CON"', "'CON' cannot be a file's name on every system"),
         ('name = "probe"', 'name = "Ensemble"', "'ensemble' is taken"),
         ('"log_loss"', '"rmse"', "toml:4: competition.metric: 'rmse' does not fit task 'multi"),
         ('"log_loss"', '"f1"', "does not fit task 'multiclass'; what does: log_loss, brier, roc"),

@@ -50,9 +50,24 @@ def sorted_names(names: Sequence[str]) -> list[str]:
     >>> sorted_names(["10", "9", "-1"])
     ['-1', '9', '10']
     """
-    if all(re.fullmatch(r"[+-]?\d+(\.\d*)?", name) for name in names):
+    if all(map(_is_number, names)):
         return sorted(names, key=lambda name: (float(name), name))
     return sorted(names)
+
+
+def named_last(classes: list[str], columns: Sequence[str]) -> list[str]:
+    """Of two classes the one that the only column is called after comes last: it is asked for.
+
+    >>> named_last(["hot_dog", "not_hot_dog"], ["hot_dog"])
+    ['not_hot_dog', 'hot_dog']
+    """
+    if len(classes) == 2 and len(columns) == 1 and columns[0] == classes[0]:
+        return classes[::-1]
+    return classes
+
+
+def _is_number(name: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+(\.\d*)?", name) is not None
 
 
 def _require_labels(columns: Sequence[Coded], ids: Strings, source: Path) -> None:
@@ -95,10 +110,24 @@ def _joined_labels(column: Coded, separator: str) -> Targets:
 def _class_order(
     competition: Competition, classes: list[str], sample: Sample | None, source: Path
 ) -> list[str]:
-    """The classes in the sample submission's order where it has a column a class."""
+    """The classes as [data] classes has them, else in the sample's order if it has a column a
+    class."""
     if len(classes) < 2:
         raise DataError(source, f"has the single class {classes[0]!r}", "check the label column")
-    task = competition.task
+    task, said = competition.task, list(competition.data.classes)
+    if said and (odd := sorted(set(said) ^ set(classes))):
+        found = "lack" if odd[0] in classes else "name what no row has:"
+        raise DataError(
+            "competition.toml [data]",
+            f"the classes {found} {odd[0]!r}",
+            f"list those of {source.name}, each once",
+        )
+    if task == "ordinal" and not said and not all(map(_is_number, classes)):
+        raise DataError(
+            "competition.toml [data]",
+            f"does not say the order of {', '.join(map(repr, classes[:4]))}, …",
+            'add classes = ["lowest", …, "highest"]',
+        )
     if task == "binary" and len(classes) != 2:
         raise DataError(
             source, f"has {len(classes)} classes for task 'binary'", "set task = 'multiclass'"
@@ -111,7 +140,7 @@ def _class_order(
                 f"metric {competition.metric.name!r}",
                 "such a metric needs a column a class; check task and metric in competition.toml",
             )
-        return classes
+        return said or named_last(classes, sample.target_columns if sample else ())
     columns = list(sample.target_columns)
     if odd := sorted(set(columns) ^ set(classes)):
         side = "a column that is no class" if odd[0] in columns else "no column for class"
@@ -120,7 +149,7 @@ def _class_order(
             f"disagrees with {source.name}: {side}: {odd[0]!r}",
             "check task and label column in competition.toml",
         )
-    return columns
+    return said or columns
 
 
 def _numbers(column: Coded, source: Path, name: str) -> NDArray[np.float64]:

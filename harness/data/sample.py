@@ -18,12 +18,16 @@ Strings = NDArray[np.object_]
 
 @dataclass(frozen=True)
 class Sample:
-    """The sample submission: what a submission must look like."""
+    """The sample submission: what a submission must look like.
+
+    ``shown`` are the different cells of its only target column; empty where there are several.
+    """
 
     path: Path
     columns: tuple[str, ...]  # the id column first among them or not, as the file has it
     id_column: str
     ids: Strings
+    shown: frozenset[str] = frozenset()
 
     @property
     def target_columns(self) -> tuple[str, ...]:
@@ -42,7 +46,12 @@ def read_sample(competition: Competition, root: Path) -> Sample | None:
     if len(columns) < 2:
         raise DataError(path, "has no column besides the id", "use the competition's own file")
     require_printable(as_column(columns), path, "header")
-    return Sample(path, tuple(columns), id_column, _sound_ids(path, id_column))
+    targets = [column for column in columns if column != id_column]
+    shown: list[str] = []
+    if len(targets) == 1:
+        shown = read_columns(path, targets)[targets[0]].unique().to_pylist()
+    ids = _sound_ids(path, id_column)
+    return Sample(path, tuple(columns), id_column, ids, frozenset(shown))
 
 
 def read_test_ids(competition: Competition, root: Path) -> Strings:

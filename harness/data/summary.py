@@ -36,6 +36,10 @@ def summarise_table(table: Table, task: Task) -> list[str]:
         shown = [f"{name}: {count}" for name, count in zip(table.targets, counts, strict=True)]
         more = f", … ({len(shown)} in all)" if len(shown) > 12 else ""
         lines.append(f"images a class: {', '.join(shown[:12])}{more}")
+    if task == "binary":
+        lines.append(
+            f"asked for: how probable {table.targets[1]!r} is ([data] classes: the second)"
+        )
     if table.groups is not None:
         lines.append(f"{len(set(table.groups))} groups")
     return lines

@@ -11,6 +11,15 @@ The direction is declared and never guessed. scikit-learn does the arithmetic wh
 
 from harness.metrics.functions import decide, guesses
 from harness.metrics.metric import Metric, Needs
-from harness.metrics.named import METRICS, get_metric, metrics_for
+from harness.metrics.named import METRICS, get_metric, metrics_for, score_bounds
 
-__all__ = ["METRICS", "Metric", "Needs", "decide", "get_metric", "guesses", "metrics_for"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Needs",
+    "decide",
+    "get_metric",
+    "guesses",
+    "metrics_for",
+    "score_bounds",
+]

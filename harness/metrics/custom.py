@@ -51,7 +51,15 @@ def custom_metric(
             raise ConfigError(f"metric {name}", f"returned {value}", "it must return a number")
         return value
 
-    return Metric(name, score, greater_is_better, needs, frozenset({task}), source=source)
+    return Metric(
+        name,
+        score,
+        greater_is_better,
+        needs,
+        frozenset({task}),
+        bounds=(-math.inf, math.inf),
+        source=source,
+    )
 
 
 def _checked(file: Path, function: str) -> str:

@@ -1,5 +1,6 @@
 """The metrics by name. Those of several guesses carry their number: ``map@5``."""
 
+import math
 from functools import cache, partial
 
 from harness.errors import ConfigError, nearest
@@ -13,6 +14,8 @@ _LABELS = frozenset({"multilabel"})
 _PROBABILITIES = _CLASSES | _LABELS
 _VALUES = frozenset({"regression"})
 MOST_GUESSES = 100
+_ERROR = (0.0, math.inf)
+_AGREEMENT = (-1.0, 1.0)
 
 
 def get_metric(name: str) -> Metric:
@@ -32,6 +35,11 @@ def get_metric(name: str) -> Metric:
     return _guessing(family, int(number))
 
 
+def score_bounds(name: str) -> tuple[float, float]:
+    """The lowest and highest score that there can be; of a user's own metric nothing is known."""
+    return (-math.inf, math.inf) if ":" in name else get_metric(name).bounds
+
+
 def metrics_for(task: str) -> list[str]:
     """The names of the metrics that fit a task; ``@5`` stands for any number of guesses."""
     examples = [*METRICS.values(), *(_guessing(family, 5) for family in _GUESSING)]
@@ -41,7 +49,14 @@ def metrics_for(task: str) -> list[str]:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("log_loss", functions.log_loss, False, "probabilities", _PROBABILITIES),
+        Metric(
+            "log_loss",
+            functions.log_loss,
+            False,
+            "probabilities",
+            _PROBABILITIES,
+            bounds=_ERROR,
+        ),
         Metric("brier", functions.brier, False, "probabilities", _PROBABILITIES),
         Metric("pf1", functions.probabilistic_f1, True, "probabilities", _BINARY),
         Metric("roc_auc", functions.roc_auc, True, "ranks", _PROBABILITIES),
@@ -52,16 +67,17 @@ METRICS: dict[str, Metric] = {
         Metric("f1_macro", functions.f1_macro, True, "labels", _PROBABILITIES),
         Metric("f1_micro", functions.f1_micro, True, "labels", _PROBABILITIES),
         Metric("f1_samples", functions.f1_samples, True, "labels", _LABELS),
-        Metric("mcc", functions.matthews, True, "labels", _CLASSES),
+        Metric("mcc", functions.matthews, True, "labels", _CLASSES, bounds=_AGREEMENT),
         Metric(
             "quadratic_weighted_kappa",
             functions.quadratic_weighted_kappa,
             True,
             "labels",
             frozenset({"ordinal"}),
+            bounds=_AGREEMENT,
         ),
-        Metric("rmse", functions.rmse, False, "values", _VALUES),
-        Metric("mae", functions.mae, False, "values", _VALUES),
+        Metric("rmse", functions.rmse, False, "values", _VALUES, bounds=_ERROR),
+        Metric("mae", functions.mae, False, "values", _VALUES, bounds=_ERROR),
     )
 }
 

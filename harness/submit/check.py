@@ -78,7 +78,8 @@ def _check_cells(
         elif form == "guesses":
             what = f"holds more than {most} guesses"
         else:
-            what = "is outside [0, 1]" if np.isfinite(values[row, place]) else "is not a number"
+            kind = "outside [0, 1]" if np.isfinite(values[row, place]) else "not a number"
+            what = f"is {text[row, place][:40]!r}, {kind}"
         raise DataError(
             path,
             f"row {row + 2} (id {frame[id_column].iloc[row]!r}), column {columns[place]!r} {what}",

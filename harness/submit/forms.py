@@ -1,6 +1,7 @@
 """The forms that a submission's cells can have, and predictions as text in that form. Pure."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -53,10 +54,12 @@ def cells(
     columns: Sequence[str],
     targets: Sequence[str],
     predictions: NDArray[Any],
+    shown: Collection[str] = (),
 ) -> NDArray[np.object_]:
     """(rows, columns) text for decided predictions (rows, targets).
 
-    DataError where a label that is to be joined with others has the separator in it.
+    ``shown`` are the sample's cells, whose way of writing single labels is followed. DataError
+    where a label that is to be joined with others has the separator in it.
     """
     names = np.array(targets, dtype=object)
     match form_of(competition, columns):
@@ -68,7 +71,7 @@ def cells(
         case "probability":
             return _text(predictions[:, [1]])
         case "label":
-            return names[decide(predictions)][:, None]
+            return np.array(written(targets, shown), dtype=object)[decide(predictions)][:, None]
         case "values":
             return _text(predictions)
         case "guesses":
@@ -76,6 +79,22 @@ def cells(
         case "labels":
             chosen = [names[row >= 0.5] for row in predictions]
     return _joined(chosen, targets, competition.data.separator)
+
+
+def written(classes: Sequence[str], shown: Collection[str]) -> tuple[str, ...]:
+    """Classes as the sample writes them: where it shows whole numbers and they are none, as such.
+
+    >>> written(["0.0", "1.0"], {"0"}), written(["cat", "dog"], {"0", "1"})
+    (('0', '1'), ('0', '1'))
+    >>> written(["cat", "dog"], {"cat"}), written(["ant", "bee", "cat"], {"0"})
+    (('cat', 'dog'), ('ant', 'bee', 'cat'))
+    """
+    if not shown or not all(map(str.isdecimal, shown)) or set(shown) & set(classes):
+        return tuple(classes)
+    numbers = [re.sub(r"\.0*$", "", name) for name in classes]
+    if all(map(str.isdecimal, numbers)) and len(set(numbers)) == len(classes):
+        return tuple(numbers)
+    return ("0", "1") if len(classes) == 2 else tuple(classes)
 
 
 def split(cell: str, separator: str) -> list[str]:

@@ -1,5 +1,6 @@
 """A submission scored against a solution, as the competition's grader would."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.competition import Competition
 from harness.data.frame import read_frame
-from harness.data.labels import sorted_names
+from harness.data.labels import named_last, sorted_names
 from harness.data.sample import Sample
 from harness.errors import ConfigError, DataError, nearest
 from harness.metrics import Metric, decide, metrics_for
@@ -39,6 +40,9 @@ def grade(
             f"{metric.name!r} does not fit task {competition.task!r}",
             f"what does: {', '.join(metrics_for(competition.task))}",
         )
+    for file, fix in ((path, "check the path"), (solution_path, "give --solution CSV")):
+        if not file.is_file():
+            raise DataError(file, "there is no such file", fix)
     frame, solution = read_frame(path), read_frame(solution_path)
     id_column = sample.id_column if sample else competition.data.id
     for table, where in ((frame, path), (solution, solution_path)):
@@ -47,17 +51,30 @@ def grade(
     columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
     check_submission(path, frame, competition, id_column, columns, solution[id_column])
     truth = solution.set_index(id_column).loc[frame[id_column]]
-    found = _Grader(solution_path, truth, frame[list(columns)], competition)
-    return metric.score(*found.truth_and_predictions())
+    found = _Grader(path, solution_path, truth, frame[list(columns)], competition)
+    score = metric.score(*found.truth_and_predictions())
+    if not math.isfinite(score):
+        raise DataError(
+            solution_path,
+            f"leaves {metric.name} without a value",
+            "such as ranks where every row has the same label; check the solution",
+        )
+    return score
 
 
 class _Grader:
     """The rows of a solution and of a submission, which correspond."""
 
     def __init__(
-        self, path: Path, truth: pd.DataFrame, cells: pd.DataFrame, competition: Competition
+        self,
+        given: Path,
+        path: Path,
+        truth: pd.DataFrame,
+        cells: pd.DataFrame,
+        competition: Competition,
     ) -> None:
-        self.path, self.truth, self.cells, self.competition = path, truth, cells, competition
+        self.given, self.path, self.truth, self.cells = given, path, truth, cells
+        self.competition = competition
         self.columns = [str(column) for column in cells.columns]
 
     def truth_and_predictions(self) -> tuple[Array, Array]:
@@ -74,12 +91,12 @@ class _Grader:
             case "probability":
                 second = self.cells.to_numpy(float)
                 labels = self._labels()
-                names = {"0", "1"} if set(labels) <= {"0", "1"} else set(labels)
-                return self._codes(labels, sorted_names(sorted(names))), np.hstack(
+                return self._codes(labels, self._two_classes(labels)), np.hstack(
                     [1 - second, second]
                 )
             case "label":
                 labels = self._labels()
+                self._require_alike(labels, submitted)
                 classes = self._classes({*labels, *submitted})
                 decided = self._codes(submitted, classes)
                 return self._codes(labels, classes), np.eye(len(classes))[decided]
@@ -101,6 +118,9 @@ class _Grader:
                 )
             label = str(self.truth.columns[0])
         labels: Strings = self.truth[label].to_numpy(dtype=object)
+        if self.competition.task != "multilabel" and (labels == "").any():
+            id_ = self.truth.index[int((labels == "").argmax())]
+            raise DataError(self.path, f"row of id {id_!r} has no label", "mend the solution")
         return labels
 
     def _label_sets(self) -> list[list[str]]:
@@ -133,6 +153,33 @@ class _Grader:
         rows = self._label_sets()
         self._require_known({name for row in rows for name in row}, self.columns)
         return _matrix(rows, self.columns)
+
+    def _two_classes(self, labels: Strings) -> list[str]:
+        """The one whose probability is submitted last; a DataError where there are more."""
+        names = sorted_names(sorted(set(labels)))
+        if set(names) <= {"0", "1"}:
+            return ["0", "1"]
+        if self.competition.data.classes:
+            return list(self.competition.data.classes)
+        if len(names) > 2:
+            said = f"holds {len(names)} labels for one probability: {', '.join(names[:4])}"
+            raise DataError(self.path, said, "a solution has the two classes")
+        return named_last(names, self.columns)
+
+    def _require_alike(self, labels: Strings, submitted: Strings) -> None:
+        """A DataError where labels are written otherwise than in the solution, or not one is in it.
+
+        A label that the solution lacks is a mistake that counts, as graders have it.
+        """
+        known = set(labels)
+        usual = {_plain(label): label for label in known}
+        for id_, given in zip(self.truth.index, submitted, strict=True):
+            if given not in known and _plain(given) in usual:
+                said = f"column {self.columns[0]!r} of id {id_!r} holds {given!r}"
+                raise DataError(self.given, said, f"write {usual[_plain(given)]!r} as the solution")
+        if not known & set(submitted):
+            said = f"holds no label of the solution, neither {submitted[0]!r} nor any other"
+            raise DataError(self.given, said, f"the solution has labels such as {labels[0]!r}")
 
     def _classes(self, names: set[str]) -> list[str]:
         """In order; of an ordinal scale of whole numbers also those that do not occur."""
@@ -167,6 +214,14 @@ class _Grader:
             padded = _matrix(true, [*names, *(f" {i}" for i in range(most))])
             return padded, predictions
         return np.array([code[row[0]] for row in true]), predictions
+
+
+def _plain(label: str) -> str:
+    """The label without what is a slip of the pen: spaces, capitals, a number's noughts."""
+    try:
+        return f"{float(label):g}"
+    except ValueError:
+        return label.strip().casefold()
 
 
 def _matrix(rows: list[list[str]], names: list[str]) -> NDArray[np.int8]:

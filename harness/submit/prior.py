@@ -36,10 +36,13 @@ def prior_submission(
     id_column = data.id if data.id in given else given[0]
     id_place = given.index(id_column)
     asked = tuple(column for column in given if column != id_column)
+    shown: set[str] = set()
     if not data.sample_submission:
         asked = default_columns(competition, targets)
         given = [id_column, *asked]
-    (text,) = cells(competition, asked, targets, np.array([prior])).tolist()
+    elif len(asked) == 1:
+        shown = {row[1 - id_place] for row in rows}
+    (text,) = cells(competition, asked, targets, np.array([prior]), shown).tolist()
     place = given.index(id_column)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

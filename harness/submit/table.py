@@ -25,7 +25,8 @@ def make_submission(
     """
     id_column = sample.id_column if sample else competition.data.id
     columns = sample.target_columns if sample else default_columns(competition, targets)
-    text = cells(competition, columns, targets, predictions)
+    shown = sample.shown if sample else ()
+    text = cells(competition, columns, targets, predictions, shown)
     frame = pd.DataFrame(text, columns=list(columns), dtype=object)
     frame.insert(0, id_column, ids)
     if sample:

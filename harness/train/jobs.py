@@ -104,7 +104,7 @@ def _runs(
     last = training.assignment.shape[1] * training.folds.k
     for number in wish.folds:
         if not 1 <= number <= last:
-            raise ConfigError("--folds", f"there is no fold {number}", f"choose 1 to {last}")
+            raise ConfigError("--fold", f"there is no fold {number}", f"choose 1 to {last}")
     return [Run(workspace, display, training, model, stopping, pinned, halfway) for model in models]
 
 

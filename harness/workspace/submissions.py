@@ -8,6 +8,7 @@ from typing import Any
 from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, write_text
+from harness.metrics import score_bounds
 from harness.workspace.ensemble import Ensemble
 
 
@@ -59,7 +60,9 @@ def new_sidecar(
     budget_seconds: float | None = None,
 ) -> Sidecar:
     """Of so many rows that all have the ensemble's members, without a second spent yet."""
-    expected = believed.for_new_rows(ensemble.rows, rows)
+    bounds = score_bounds(ensemble.metric)
+    believed = believed.within(*bounds)
+    expected = believed.for_new_rows(ensemble.rows, rows).within(*bounds)
     return Sidecar(
         ensemble=ensemble.digest,
         method=ensemble.method,

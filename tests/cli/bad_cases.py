@@ -104,6 +104,39 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         ["'logloss' is not a known metric", "did you mean 'log_loss'?"],
     ),
     "not TOML": (toml("[folds]", "[folds"), "data", ["competition.toml", "line 13"]),
+    "a formula that cannot be": (
+        toml("[stack]", '[budget]\nseconds = 9\nefficiency = "score/(base-bst)"\n[stack]'),
+        "data",
+        ["budget.efficiency: 'score/(base-bst)': 'bst' is none of score, seconds, base, best"],
+    ),
+    "classes that are not the table's": (
+        toml('label = "label"', 'label = "label"\nclasses = ["ant", "bee", "cow"]'),
+        "data",
+        ["the classes lack 'cat'", "list those of train.csv"],
+    ),
+    "classes of values": (
+        data(
+            'task = "multiclass"',
+            'task = "regression"',
+            lambda folder: (
+                edit(folder / "competition.toml", "log_loss", "rmse"),
+                edit(folder / "competition.toml", "[folds]", 'classes = ["a", "b"]\n[folds]'),
+            )[0],
+        ),
+        "data",
+        ["'classes' is the order of one label column's classes"],
+    ),
+    "a scale without an order": (
+        data(
+            'task = "multiclass"',
+            'task = "ordinal"',
+            lambda folder: edit(
+                folder / "competition.toml", "log_loss", "quadratic_weighted_kappa"
+            ),
+        ),
+        "fold",
+        ["does not say the order of 'ant', 'bee', 'cat'", 'add classes = ["lowest"'],
+    ),
     "no competition.toml": (
         lambda folder: (folder / "competition.toml").unlink(),
         "data",

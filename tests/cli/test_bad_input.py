@@ -111,6 +111,8 @@ def test_an_unknown_option_is_one_line(
     ("options", "said"),
     [
         (["--wait"], "there is nothing to wait for"),
+        (["--name", "../x"], "'../x' cannot be a file's name on every system"),
+        (["--name", "a\nb"], "cannot be a file's name"),
         (["--kernel", "--budget", "60s"], "made by its run on Kaggle"),
         (["--kernel", "--name", "best"], "made by its run on Kaggle"),
     ],

@@ -56,6 +56,26 @@ def test_binary_has_a_column_a_class_in_sorted_order(tmp_path: Path) -> None:
     assert table.target.tolist() == [1, 0]
 
 
+def test_the_class_that_is_asked_for_comes_second(tmp_path: Path) -> None:
+    write_table(tmp_path / "data/train.csv", ["id", "label"], [["1", "dog"], ["2", "cat"]])
+    write_table(tmp_path / "data/sample_submission.csv", ["id", "cat"], [["x", 0.5]])
+    assert read(tmp_path, task='"binary"').targets == ("dog", "cat")  # as the sample's column says
+    write_table(tmp_path / "data/sample_submission.csv", ["id", "label"], [["x", 0.5]])
+    order = 'label = "label"\nclasses = ["dog", "cat"]'
+    table = read(tmp_path, task='"binary"', label=order)
+    assert table.targets == ("dog", "cat")
+    assert table.target.tolist() == [0, 1]
+
+
+def test_a_scale_of_words_is_in_the_order_that_is_said(tmp_path: Path) -> None:
+    rows = [["1", "mid"], ["2", "low"], ["3", "high"]]
+    write_table(tmp_path / "data/train.csv", ["id", "label"], rows)
+    write_table(tmp_path / "data/sample_submission.csv", ["id", "label"], [["x", "low"]])
+    order = 'label = "label"\nclasses = ["low", "mid", "high"]'
+    table = read(tmp_path, task='"ordinal"', metric='"quadratic_weighted_kappa"', label=order)
+    assert table.target.tolist() == [1, 0, 2]
+
+
 def test_one_hot_columns_are_classes(tmp_path: Path) -> None:
     write_table(tmp_path / "data/train.csv", ["id", "x", "y"], [["1", 0, 1], ["2", 1, 0]])
     write_table(tmp_path / "data/sample_submission.csv", ["id", "x", "y"], [["t", 0, 1]])

@@ -27,11 +27,11 @@ def good() -> pd.DataFrame:
         ("id", 2, "", r"row 4 has no id"),
         ("ant", 1, "", r"row 3 \(id 'b'\), column 'ant' is empty"),
         ("ant", 1, "  ", r"row 3 \(id 'b'\), column 'ant' is empty"),
-        ("bee", 2, "nan", r"row 4 \(id 'c'\), column 'bee' is not a number"),
-        ("bee", 2, "0,5", r"column 'bee' is not a number"),
-        ("bee", 2, "inf", r"column 'bee' is not a number"),
-        ("bee", 0, "1.2", r"row 2 \(id 'a'\), column 'bee' is outside \[0, 1\]"),
-        ("bee", 0, "-0.1", r"column 'bee' is outside \[0, 1\]"),
+        ("bee", 2, "nan", r"row 4 \(id 'c'\), column 'bee' is 'nan', not a number"),
+        ("bee", 2, "0,5", r"column 'bee' is '0,5', not a number"),
+        ("bee", 2, "inf", r"column 'bee' is 'inf', not a number"),
+        ("bee", 0, "1.2", r"row 2 \(id 'a'\), column 'bee' is '1.2', outside \[0, 1\]"),
+        ("bee", 0, "-0.1", r"column 'bee' is '-0.1', outside \[0, 1\]"),
         ("cat", 1, "0.2501", r"row 3 \(id 'b'\) sums to 1.0001"),
         ("cat", 1, "0.250002", r"row 3 \(id 'b'\) sums to 1.000002"),
     ],
@@ -51,7 +51,7 @@ def test_the_first_row_is_named_whatever_is_wrong_in_later_ones(tmp_path: Path) 
     frame = good()
     frame.loc[2, "ant"] = ""
     frame.loc[1, "cat"] = "7"
-    with pytest.raises(DataError, match=r"row 3 \(id 'b'\), column 'cat' is outside"):
+    with pytest.raises(DataError, match=r"row 3 \(id 'b'\), column 'cat' is '7', outside"):
         check_submission(Path("s.csv"), frame, competition(tmp_path), "id", TARGETS, IDS)
 
 

@@ -98,9 +98,51 @@ def test_a_solution_that_does_not_fit_is_told(tmp_path: Path) -> None:
     other: list[list[object]] = [["id", "x", "y"], ["a", 1, 1], ["b", 1, 1], ["c", 1, 1]]
     with pytest.raises(DataError, match=r"solution\.csv: has no column 'label'"):
         graded(tmp_path, "multiclass", "log_loss", PROBABILITIES, other)
+    two: list[list[object]] = [["id", "label"], ["a", 0.1], ["b", 0.2], ["c", 0.3]]
+    for truth, said in (
+        (["0", "1", ""], "row of id 'c' has no label"),
+        (["0", "1", "7"], "holds 3 labels for one probability: 0, 1, 7"),
+        (["1", "1", "1"], "leaves roc_auc without a value"),
+    ):
+        solution = [["id", "label"], *map(list, zip("abc", truth, strict=True))]
+        with pytest.raises(DataError, match=said):
+            graded(tmp_path, "binary", "roc_auc", two, solution)
     values: list[list[object]] = [["id", "y"], ["a", 1], ["b", "?"], ["c", 1]]
     with pytest.raises(DataError, match="row of id 'b', column 'y' is not a number"):
         graded(tmp_path, "regression", "rmse", [["id", "y"], ["a", 1], ["b", 1], ["c", 1]], values)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["ant", "Bee", "ant"], "column 'label' of id 'b' holds 'Bee'"),
+        (["ant", "bee ", "ant"], "holds 'bee '"),
+        (["0", "1", "0"], "holds no label of the solution, neither '0' nor any other"),
+    ],
+)
+def test_labels_written_otherwise_are_refused(tmp_path: Path, given: list[str], said: str) -> None:
+    tables: list[list[list[object]]] = [
+        [["id", "label"], *map(list, zip("abc", labels, strict=True))]
+        for labels in (given, ["ant", "bee", "bee"])
+    ]
+    with pytest.raises(DataError, match=said):
+        graded(tmp_path, "multiclass", "accuracy", *tables)
+
+
+@pytest.mark.parametrize(("classes", "expected"), [("", 1.0), ('\nclasses = ["yes", "no"]', 0.0)])
+def test_the_second_class_is_the_one_asked_for(
+    tmp_path: Path, classes: str, expected: float
+) -> None:
+    given: list[list[object]] = [["id", "label"], ["a", 0.9], ["b", 0.2]]
+    solution: list[list[object]] = [["id", "label"], ["a", "yes"], ["b", "no"]]
+    label = f'label = "label"{classes}'
+    assert graded(tmp_path, "binary", "roc_auc", given, solution, label) == expected
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    rules = competition(tmp_path)
+    with pytest.raises(DataError, match=r"x\.csv: there is no such file; check the path"):
+        grade(tmp_path / "x.csv", tmp_path / "y.csv", rules, None, rules.metric)
 
 
 def test_another_metric_must_fit_the_task(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ def competition(
     if sample is None:
         text = text.replace('sample_submission = "data/sample_submission.csv"', "")
     else:
-        rows = [["x" if column == "id" else "0.5" for column in sample]]
+        cell = "0" if metric == "accuracy" else "0.5"
+        rows = [["x" if column == "id" else cell for column in sample]]
         rows[0][sample.index("id")] = 'a,"b'
         write_table(folder / "data/sample_submission.csv", sample, rows)
     if test:
@@ -43,6 +44,7 @@ def competition(
         ("multiclass", "log_loss", TARGETS, None, True),
         ("multiclass", "accuracy", TARGETS, ("id", "label"), True),
         ("multiclass", "accuracy", TARGETS, None, True),
+        ("binary", "accuracy", ("cat", "dog"), ("label", "id"), True),
         ("binary", "log_loss", ("cat", "dog"), ("id", "label"), True),
         ("binary", "log_loss", ("cat", "dog"), None, True),
     ],

@@ -1,5 +1,6 @@
 """The submission's table: the sample's columns, order and ids, in every form."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,27 @@ def test_forms(
     assert "|".join(",".join(row) for row in frame.to_numpy()) == expected
     asked = [column for column in header if column != "id"]
     check_submission(Path("s.csv"), frame, rules, "id", asked, list("abc"))
+
+
+@pytest.mark.parametrize(
+    ("shown", "targets", "expected"),
+    [
+        ({"0"}, ("cat", "dog"), ["0", "1", "1"]),
+        ({"0", "1"}, ("False", "True"), ["0", "1", "1"]),
+        ({"0"}, ("0.0", "1.0"), ["0", "1", "1"]),
+        ({"cat"}, ("cat", "dog"), ["cat", "dog", "dog"]),
+        ({"1"}, ("0", "1"), ["0", "1", "1"]),
+        ({"0.5"}, ("cat", "dog"), ["cat", "dog", "dog"]),
+        ({"9", "10"}, ("9.0", "10.00"), ["9", "10", "10"]),
+    ],
+)
+def test_labels_are_written_as_the_sample_writes_them(
+    tmp_path: Path, shown: set[str], targets: tuple[str, ...], expected: list[str]
+) -> None:
+    rules = competition(tmp_path, "binary", "accuracy", 'label = "y"')
+    asked = replace(sample("id", "y", ids="abc"), shown=frozenset(shown))
+    frame = make_submission(rules, asked, IDS, targets, np.eye(2)[[0, 1, 1]])
+    assert frame["y"].tolist() == expected
 
 
 def test_columns_and_order_are_the_samples(tmp_path: Path) -> None:

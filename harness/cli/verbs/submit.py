@@ -13,6 +13,7 @@ from harness.cli import steps
 from harness.cli.verbs.common import HERE, Root, Verbose, app
 from harness.clock import started
 from harness.errors import ConfigError
+from harness.section import safe_name
 
 
 @app.command()
@@ -81,6 +82,12 @@ def submit(
             )
         kernel_steps.submit(workspace, display, wait=wait)
         return
+    if name is not None:
+        try:
+            safe_name(name)
+        except ValueError as error:
+            found, _, fix = str(error).partition("; ")
+            raise ConfigError("--name", found, fix) from None
     path, degraded = steps.submit(workspace, display, name, budget, started())
     if kaggle:
         kaggle_steps.submit_file(workspace, display, path, wait=wait)
