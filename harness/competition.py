@@ -103,9 +103,10 @@ class DataSection(Section):
     rows, and the names in braces are their columns: ``"train/{label}/{id}.png"``. An image's id is
     then its path below the folder that the patterns share.
 
-    ``classes`` is their order where the sample's columns do not say it: of two, the second is the
-    one whose probability is submitted; a scale begins with its lowest step. ``extra`` is a table of
-    pictures that are trained on and never validated on (see ``add``).
+    ``white`` is the value of white in grey pictures of more than 8 bits: 4095 where only 12 of 16
+    are used. ``classes`` is their order where the sample's columns do not say it: of two, the
+    second is the one whose probability is submitted; a scale begins with its lowest step. ``extra``
+    is a table of pictures that are trained on and never validated on (see ``add``).
     """
 
     train: str | None = None
@@ -115,6 +116,7 @@ class DataSection(Section):
     sample_submission: str | None = None
     id: str = "id"
     label: str | None = None
+    white: float | None = Field(default=None, gt=0)
     labels: Strings = ()
     classes: Strings = ()
     separator: str = Field(default=" ", min_length=1)

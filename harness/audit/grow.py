@@ -52,11 +52,12 @@ def add(
     targets = pictures.table.targets
     paths, target = _given(given, targets)
     embed = None if pictures.eyes is None else pictures.eyes.embed
+    white = workspace.competition.data.white
     with display.progress("looking", len(paths)) as advance:
-        looks = look_at(paths, embed, lambda done: advance(done, ""))
+        looks = look_at(paths, embed, lambda done: advance(done, ""), white=white)
     table = workspace.root / (workspace.competition.data.extra or FILE)
     before = read_extra(table, targets) if table.exists() else NOTHING
-    there = [pictures.looks, *([look_at(before.paths, embed)] if len(before) else [])]
+    there = [pictures.looks, *([look_at(before.paths, embed, white=white)] if len(before) else [])]
     everything = join([*there, looks])
     families = components(len(everything), find_copies(everything).pairs)
     reasons = refusals(families, pictures.trained, len(pictures.ids), looks.readable)

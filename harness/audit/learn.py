@@ -105,7 +105,8 @@ class Probed:
         """The pictures of some of the rows, as backbones see them."""
         ids = self.pictures.table.ids[self.rows[some]]
         paths = find_images(self.workspace.competition, self.workspace.root, ids)
-        return np.stack([decode(path, (SIDE,))[0] for path in paths])
+        white = self.workspace.competition.data.white
+        return np.stack([decode(path, (SIDE,), white)[0] for path in paths])
 
 
 def twins(probed: Probed) -> list[str]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,13 +67,15 @@ def look_at(
     paths: Sequence[Path],
     embed: Embed | None,
     progress: Callable[[int], None] = lambda done: None,
+    *,
+    white: float | None = None,
 ) -> Looks:
     """Look at every file once, in threads; a file that is gone counts as unreadable."""
     parts: list[Looks] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(paths), _AT_ONCE):
             # not beside the backbone: on the same cores both get slower (docs/decisions.md)
-            batch = list(pool.map(_look, paths[start : start + _AT_ONCE]))
+            batch = list(pool.map(partial(_look, white=white), paths[start : start + _AT_ONCE]))
             parts.append(_gather(batch, embed))
             progress(start + len(batch))
     return join(parts)
@@ -90,16 +93,18 @@ def cached_looks(
     embedding: str,
     folder: Path,
     progress: Callable[[int], None] = lambda done: None,
+    *,
+    white: float | None = None,
 ) -> Looks:
     """``look_at``, kept in ``folder`` as long as no file's name, length or time changes.
 
     ``embedding`` says what ``embed`` is.
     """
     stats = [(os.fspath(path), _stat(path)) for path in paths]
-    key = digest(_VERSION, embedding, *(f"{name}|{stat}" for name, stat in stats))
+    key = digest(_VERSION, embedding, f"{white}", *(f"{name}|{stat}" for name, stat in stats))
     file = folder / f"{key}.npz"
     if not file.exists():
-        looks = look_at(paths, embed, progress)
+        looks = look_at(paths, embed, progress, white=white)
         with replacing(file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **vars(looks))
     with np.load(file) as stored:
@@ -114,13 +119,13 @@ def _stat(path: Path) -> str:
     return f"{stat.st_size}|{stat.st_mtime_ns}"
 
 
-def _look(path: Path) -> _Look:
+def _look(path: Path, white: float | None) -> _Look:
     try:
         content = file_digest(path)
     except OSError:
         return _Look(f"gone: {path}")
     try:
-        fine, square = decode(path, (_FINE, SIDE))
+        fine, square = decode(path, (_FINE, SIDE), white)
         with Image.open(path) as image:
             width, height = image.size
     except DataError:

@@ -47,6 +47,7 @@ class Review:
     labels: Sequence[str]
     paths: Sequence[Path]
     corrections: Path
+    white: float | None = None
     now: Callable[[], str] = lambda: datetime.now(UTC).isoformat(timespec="seconds")
     lock: Lock = field(default_factory=Lock)
 
@@ -95,7 +96,7 @@ class Review:
         """
         if not 0 <= number < len(self.paths):
             raise IndexError(number)
-        (pixels,) = decode(self.paths[number], (THUMBNAIL,))
+        (pixels,) = decode(self.paths[number], (THUMBNAIL,), self.white)
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, format="PNG")
         return stream.getvalue()

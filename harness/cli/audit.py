@@ -49,7 +49,8 @@ def review(workspace: "Workspace", display: Display, *, most: int, show: bool, t
         _list(doubts, display)
         return
     paths = image_paths(workspace, doubts)
-    server = ReviewServer(Review(doubts.found, doubts.labels, paths, workspace.root / FILE))
+    white = workspace.competition.data.white
+    server = ReviewServer(Review(doubts.found, doubts.labels, paths, workspace.root / FILE, white))
     display.say(f"review: open {server.address}")
     display.say(f"review: decisions go to {FILE}; end with Ctrl-C, then run fold and train")
     if show:

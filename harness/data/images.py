@@ -24,9 +24,11 @@ from harness.files import digest, file_digest
 from harness.patterns import common_home, fill, home
 
 Pixels = NDArray[np.uint8]
-CACHE_VERSION = "2"
+CACHE_VERSION = "3"
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
 """Nothing else is opened, whatever a file is called: some of Pillow's readers run programs."""
+WHITE = {"I": 65535.0, "F": 1.0}
+"""What is white in grey of more than 8 bits, whole numbers and fractions, unless [data] says."""
 REDUCED = 2
 """A large JPEG is decoded smaller, but to no less than so many times the size asked for."""
 
@@ -89,8 +91,10 @@ def _patterns(competition: Competition, *, test: bool) -> tuple[str, ...]:
     return data.images if data.train else (posixpath.join(common_home(data.images), "{id}"),)
 
 
-def decode(path: Path, sizes: Sequence[int]) -> list[Pixels]:
+def decode(path: Path, sizes: Sequence[int], white: float | None = None) -> list[Pixels]:
     """One image file, read once, as RGB squares (size, size, 3) of each of the sizes.
+
+    ``white`` is the value that becomes 255 in grey pictures of more than 8 bits (see ``WHITE``).
 
     The whole picture is kept and squeezed to the square; EXIF rotation is applied. A large JPEG is
     decoded at a half, a quarter or an eighth (libjpeg's scaling), which depends on its own size and
@@ -102,21 +106,25 @@ def decode(path: Path, sizes: Sequence[int]) -> list[Pixels]:
         opened = _open(data)
         decoded: dict[int, Image.Image] = {}
         for scale in dict.fromkeys(scales := [_jpeg_scale(opened, size) for size in sizes]):
-            decoded[scale] = _load(_open(data) if decoded else opened, scale)
+            decoded[scale] = _load(_open(data) if decoded else opened, scale, white)
         # grey pictures are resized before they get three channels: the same in less time
         return [
-            np.asarray(_rgb(_square(decoded[scale], size)))
+            np.asarray(_square(decoded[scale], size).convert("RGB"))
             for scale, size in zip(scales, sizes, strict=True)
         ]
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What an image file is: Pillow's ``mode``, width and height as they are shown."""
+    """What an image file is: Pillow's ``mode``, width and height as they are shown.
+
+    ``brightest`` is the greatest value in a grey picture of more than 8 bits, None in others.
+    """
 
     mode: str
     width: int
     height: int
+    brightest: float | None = None
 
 
 def inspect(path: Path) -> ImageFacts:
@@ -126,7 +134,8 @@ def inspect(path: Path) -> ImageFacts:
         on_its_side = _turn(opened) in _QUARTER_TURNS
         opened.draft(None, (1, 1))
         opened.load()
-    return ImageFacts(mode, *((height, width) if on_its_side else (width, height)))
+        brightest = float(np.nanmax(np.asarray(opened))) if mode[0] in WHITE else None
+    return ImageFacts(mode, *((height, width) if on_its_side else (width, height)), brightest)
 
 
 @contextmanager
@@ -161,12 +170,12 @@ def _jpeg_scale(opened: Image.Image, size: int) -> int:
     return next((scale for scale in (8, 4, 2) if spare >= scale), 1)
 
 
-def _load(opened: Image.Image, scale: int) -> Image.Image:
+def _load(opened: Image.Image, scale: int, white: float | None) -> Image.Image:
     if scale > 1:
         opened.draft(None, (opened.width // scale, opened.height // scale))
     turn = _turn(opened)
     image = opened if turn is None else opened.transpose(turn)
-    return image if image.mode == "L" else _rgb(image)
+    return image if image.mode == "L" else _rgb(image, white)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -195,8 +204,10 @@ def cached_images(
     size: int,
     folder: Path,
     progress: Callable[[int], None] = lambda done: None,
+    *,
+    white: float | None = None,
 ) -> ImageCache:
-    """All images at one size, decoded at most once per workspace.
+    """All images at one size, decoded at most once per workspace, ``white`` as for ``decode``.
 
     The cache's name is the digest of the files' paths, lengths and times; what it holds is
     identified by the digest of their bytes. ``progress`` is told how many are done. A DataError if
@@ -204,26 +215,32 @@ def cached_images(
     """
 
     def rows() -> Iterator[tuple[Pixels, str]]:
-        for row, ((pixels,), content) in enumerate(map_images(_decode_and_digest, paths, (size,))):
+        for row, ((pixels,), content) in enumerate(
+            map_images(_decode_and_digest, paths, (size,), white)
+        ):
             yield pixels, content
             progress(row + 1)
 
     pixels, content = cached_array(
-        folder / cache_key(paths, size), (len(paths), size, size, 3), rows
+        folder / cache_key(paths, size, white), (len(paths), size, size, 3), rows
     )
     return ImageCache(pixels, content)
 
 
-def cache_key(paths: Sequence[Path], size: int) -> str:
+def cache_key(paths: Sequence[Path], size: int, white: float | None = None) -> str:
     """The name of these images' cache at a size; an OSError if one is missing."""
     stats = [(os.fspath(path), path.stat()) for path in paths]
     return digest(
-        CACHE_VERSION, str(size), *(f"{name}|{s.st_size}|{s.st_mtime_ns}" for name, s in stats)
+        CACHE_VERSION,
+        f"{size} {white}",
+        *(f"{name}|{s.st_size}|{s.st_mtime_ns}" for name, s in stats),
     )
 
 
-def _decode_and_digest(path: Path, sizes: Sequence[int]) -> tuple[list[Pixels], str]:
-    return decode(path, sizes), file_digest(path)
+def _decode_and_digest(
+    path: Path, sizes: Sequence[int], white: float | None
+) -> tuple[list[Pixels], str]:
+    return decode(path, sizes, white), file_digest(path)
 
 
 def map_images(
@@ -243,10 +260,11 @@ def map_images(
                 future.cancel()
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Eight bits a channel; 16-bit grey keeps its high byte instead of being clipped at 255."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+def _rgb(image: Image.Image, white: float | None) -> Image.Image:
+    """Eight bits a channel; deeper grey from 0 to ``white`` instead of being clipped at 255."""
+    if image.mode[0] in WHITE:
+        values = np.asarray(image).astype(np.float64) * (255 / (white or WHITE[image.mode[0]]))
+        return Image.fromarray(np.nan_to_num(values).clip(0, 255).astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # as Pillow asks: the palette's entries may be transparent
     return image.convert("RGB")

@@ -25,14 +25,16 @@ def examine(workspace: Workspace, display: Display) -> list[Finding]:
         table = read_table(competition, root)
         found += [Finding("ok", "table", line) for line in summarise_table(table, competition.task)]
         paths = image_paths(competition, root, table.ids)
-        found += image_findings("images", _inspect_all(table.ids, paths, root, display))
+        white = competition.data.white
+        found += image_findings("images", _inspect_all(table.ids, paths, root, display), white)
     except UserError as error:
         found.append(Finding("mend", "table", str(error)))
     try:
         ids = read_test_ids(competition, root)
         found.append(Finding("ok", "test", f"{len(ids)} images to predict"))
         test_paths = image_paths(competition, root, ids, test=True)
-        found += image_findings("test", _inspect_all(ids, test_paths, root, display))
+        white = competition.data.white
+        found += image_findings("test", _inspect_all(ids, test_paths, root, display), white)
     except UserError as error:
         found.append(Finding("mend", "test", str(error)))
     untrained = _untrained(workspace)

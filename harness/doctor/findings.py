@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.data.images import ImageFacts
+from harness.data.images import WHITE, ImageFacts
 
 Verdict = Literal["ok", "note", "mend"]
 SHOWN = 3
 """Files that are named of those with the same fault."""
+WHITES = (1, 255, 1023, 4095, 16383, 65535)
+"""What white usually is: fractions, and 8 to 16 bits."""
+TOO_DARK = 4
+"""How many times darker than they could be pictures may become: two bits of eight."""
 SMALL = 16
 """Pixels; a side shorter than that says little."""
 
@@ -45,8 +49,13 @@ class ImageReport:
     facts: ImageFacts | None = None
 
 
-def image_findings(what: str, reports: Sequence[ImageReport]) -> list[Finding]:
-    """What is to be said of ``what`` images: their faults by kind, odd modes, tiny ones."""
+def image_findings(
+    what: str, reports: Sequence[ImageReport], white: float | None = None
+) -> list[Finding]:
+    """What is to be said of ``what`` images: their faults by kind, odd modes, tiny ones.
+
+    ``white`` is that of [data], for grey pictures of more than 8 bits.
+    """
     found = []
     for fault in ("missing", "empty", "unreadable"):
         bad = [report for report in reports if report.fault == fault]
@@ -66,8 +75,10 @@ def image_findings(what: str, reports: Sequence[ImageReport]) -> list[Finding]:
             first = next(name for name, facts in good if facts.mode == mode)
             text = f"{count} of {len(good)} are {mode} where most are {usual}, the first is {first}"
             found.append(Finding("note", what, text))
-    if any(mode.startswith("I;16") for mode in modes):
-        found.append(Finding("note", what, "16-bit grey: the higher 8 bits are used"))
+    deep = [(f.mode[0], f.brightest) for _, f in good if f.brightest is not None]
+    for kind in sorted({kind for kind, _ in deep}):
+        brightest = max(value for of, value in deep if of == kind)
+        found.append(_depth(what, brightest, white or WHITE[kind]))
     if tiny := [name for name, facts in good if min(facts.width, facts.height) < SMALL]:
         text = f"{len(tiny)} have a side shorter than {SMALL} pixels, the first is {tiny[0]}"
         found.append(Finding("note", what, text))
@@ -75,6 +86,15 @@ def image_findings(what: str, reports: Sequence[ImageReport]) -> list[Finding]:
     shape = f"{min(widths)}–{max(widths)} × {min(heights)}–{max(heights)} pixels, {usual}"
     found.append(Finding("ok", what, f"{len(good)} can be read: {shape}"))
     return found
+
+
+def _depth(what: str, brightest: float, white: float) -> Finding:
+    """Whether grey of more than 8 bits loses what it shows: clipped, or all of it dark."""
+    fitting = next((one for one in WHITES if one >= brightest), brightest)
+    said = f"grey of more than 8 bits: the brightest value is {brightest:g}, white is {white:g}"
+    if brightest > white or fitting * TOO_DARK < white:
+        return Finding("mend", what, f"{said}: set [data] white = {fitting:g}")
+    return Finding("note", what, said)
 
 
 @dataclass(frozen=True)

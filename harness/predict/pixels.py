@@ -22,17 +22,23 @@ class PixelStore:
     """Images as uint8 squares, each file decoded once for all ``sizes`` while memory allows.
 
     ``limit`` is how many bytes of pixels are kept after they were read; what does not fit is
-    decoded again when it is asked for again. Rows are positions in ``paths``. For one thread;
-    use it as a context manager, which ends the decoding threads.
+    decoded again when it is asked for again. ``white`` is as for ``decode``. Rows are positions in
+    ``paths``. For one thread; use it as a context manager, which ends the decoding threads.
     """
 
     def __init__(
-        self, paths: Sequence[Path], sizes: Iterable[int], *, limit: int, ahead: int = AHEAD
+        self,
+        paths: Sequence[Path],
+        sizes: Iterable[int],
+        *,
+        limit: int,
+        ahead: int = AHEAD,
+        white: float | None = None,
     ) -> None:
         self.errors: dict[int, DataError] = {}
         self.kept_bytes = 0
         self._paths, self._sizes = paths, tuple(sorted(set(sizes)))
-        self._limit, self._ahead = limit, ahead
+        self._limit, self._ahead, self._white = limit, ahead, white
         self._kept: dict[int, Mapping[int, Pixels]] = {}
         self._pending: dict[int, Future[Decoded]] = {}
         self._pool = ThreadPoolExecutor(cores())
@@ -95,7 +101,7 @@ class PixelStore:
     def _begin(self, row: int) -> Future[Decoded]:
         if row in self._pending:
             return self._pending.pop(row)
-        return self._pool.submit(_decode, self._paths[row], self._sizes)
+        return self._pool.submit(_decode, self._paths[row], self._sizes, self._white)
 
     def _keep(self, row: int, decoded: Decoded) -> None:
         if isinstance(decoded, DataError):
@@ -105,9 +111,9 @@ class PixelStore:
             self.kept_bytes += _bytes(decoded)
 
 
-def _decode(path: Path, sizes: tuple[int, ...]) -> Decoded:
+def _decode(path: Path, sizes: tuple[int, ...], white: float | None) -> Decoded:
     try:
-        return dict(zip(sizes, decode(path, sizes), strict=True))
+        return dict(zip(sizes, decode(path, sizes, white), strict=True))
     except DataError as error:
         return error
     except Exception as error:  # whatever a decoder makes of a damaged file, the rest goes on

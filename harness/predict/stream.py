@@ -57,6 +57,8 @@ def predict_images(
     paths: Sequence[Path],
     targets: int,
     progress: Callable[[int], None],
+    *,
+    white: float | None = None,
 ) -> tuple[dict[str, NDArray[np.float32]], dict[int, DataError]]:
     """({member: probabilities (rows, targets)}, {row: why its image cannot be read}).
 
@@ -67,7 +69,7 @@ def predict_images(
     sizes = {member.image_size for member in members.values()}
     chunk = max(member.chunk for member in members.values())
     a_chunk = chunk * sum(3 * size**2 for size in sizes)
-    with PixelStore(paths, sizes, limit=a_chunk, ahead=chunk) as store:
+    with PixelStore(paths, sizes, limit=a_chunk, ahead=chunk, white=white) as store:
         for start in range(0, len(paths), chunk):
             rows = np.arange(start, min(start + chunk, len(paths)))
             read = {size: store.read(rows, size) for size in sizes}

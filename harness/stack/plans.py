@@ -231,8 +231,8 @@ def _in_views(
 
 def _pixels(workspace: Workspace, size: int, paths: list[Path], display: Display) -> Pixels:
     with display.progress(f"reading at {size} px", len(paths)) as advance:
-        cache = workspace.cache / "images"
-        return cached_images(paths, size, cache, lambda done: advance(done, "")).pixels
+        cache, white = workspace.cache / "images", workspace.competition.data.white
+        return cached_images(paths, size, cache, lambda done: advance(done, ""), white=white).pixels
 
 
 def _some(fold_of: NDArray[np.intp], count: int, fold: int | None = None) -> NDArray[np.intp]:

@@ -202,6 +202,7 @@ def predict_within(
             write,
             deadline=deadline,
             clock=elapsed,
+            white=workspace.competition.data.white,
             warn=lambda message: display.say(f"warning: {message}"),
             advance=advance,
         )

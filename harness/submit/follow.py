@@ -61,6 +61,7 @@ def follow(
     *,
     deadline: float,
     clock: Clock,
+    white: float | None = None,
     warn: Callable[[str], None] = lambda message: None,
     advance: Callable[[int, str], None] = lambda done, note: None,
 ) -> Progress:
@@ -83,8 +84,9 @@ def follow(
             predictions, follower.groups(), dict(store.errors), completed, dict(spent), planned_at
         )
 
-    with PixelStore(paths, sizes or {32}, limit=KEPT_PIXELS, ahead=2 * BATCH) as store:
-        store.prefetch(range(min(2 * BATCH, rows)))
+    ahead = 2 * BATCH
+    with PixelStore(paths, sizes or {32}, limit=KEPT_PIXELS, ahead=ahead, white=white) as store:
+        store.prefetch(range(min(ahead, rows)))
         while not isinstance(action := follower.next(clock()), Stop):
             before = clock()
             failed: list[int] = []

@@ -107,7 +107,11 @@ def _predict(
     if loaded:
         with display.progress("predicting", len(rows.paths)) as advance:
             predicted, broken = predict_images(
-                loaded, rows.paths, len(ensemble.targets), lambda done: advance(done, "")
+                loaded,
+                rows.paths,
+                len(ensemble.targets),
+                lambda done: advance(done, ""),
+                white=workspace.competition.data.white,
             )
         for name, values in predicted.items():
             predictions[ensemble.members.index(name)] = values

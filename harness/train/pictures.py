@@ -62,6 +62,8 @@ class Pictures:
     def identity(self) -> dict[str, Any]:
         """What a run depends on, of all this."""
         identity: dict[str, Any] = {"images": self.images.content}
+        if white := self.workspace.competition.data.white:
+            identity["white"] = white
         if len(self.extra):
             counts = self.extra.target.tobytes() + self.extra.weight.tobytes()
             identity["extra"] = digest(self.extra_images.content, counts)
@@ -153,5 +155,9 @@ class Pictures:
         title = f"reading at {size} px, {room:.0f} MB"
         with self.passes.display.progress(title, len(paths)) as advance:
             return cached_images(
-                paths, size, self.workspace.cache / "images", lambda done: advance(done, "")
+                paths,
+                size,
+                self.workspace.cache / "images",
+                lambda done: advance(done, ""),
+                white=self.workspace.competition.data.white,
             )

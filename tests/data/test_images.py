@@ -42,6 +42,34 @@ def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
         assert np.abs(pixels.astype(int) - 128).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "white", "levels"),
+    [
+        ("uint16", None, 65535),
+        ("uint16", 4095, 4095),
+        ("int32", None, 65535),
+        ("float32", None, 1.0),
+        ("float32", 255, 255.0),
+    ],
+)
+def test_deep_grey_goes_from_black_to_white(
+    tmp_path: Path, kind: str, white: float | None, levels: float
+) -> None:
+    ramp = np.linspace(0, levels, 256).astype(kind)
+    Image.fromarray(np.tile(ramp, (256, 1))).save(tmp_path / "x.tif")
+    (pixels,) = decode(tmp_path / "x.tif", [256], white)
+    assert np.abs(pixels[9].astype(int) - np.arange(256)[:, None]).max() <= 1
+    assert inspect(tmp_path / "x.tif").brightest == levels
+
+
+def test_what_is_brighter_than_white_is_white(tmp_path: Path) -> None:
+    values = np.array([[np.nan, -5.0, 0.5, 7.0]], np.float32)
+    Image.fromarray(np.repeat(values, 4, axis=0)).save(tmp_path / "x.tif")
+    (pixels,) = decode(tmp_path / "x.tif", [4])
+    assert pixels[0, :, 0].tolist() == [0, 0, 127, 255]
+    assert inspect(tmp_path / "x.tif").brightest == 7
+
+
 @pytest.mark.parametrize("orientation", range(10))
 def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
     """As Pillow itself does it, whose own way cannot read a large file at a fraction."""

@@ -11,7 +11,7 @@ from harness.doctor.findings import (
     next_verb,
 )
 
-RGB, GREY16 = ImageFacts("RGB", 40, 30), ImageFacts("I;16", 40, 8)
+RGB, GREY16 = ImageFacts("RGB", 40, 30), ImageFacts("I;16", 40, 8, 60_000)
 
 
 def test_faults_are_told_by_kind_and_odd_ones_noted() -> None:
@@ -26,10 +26,31 @@ def test_faults_are_told_by_kind_and_odd_ones_noted() -> None:
         ("mend", "1 of 11 are missing: gone"),
         ("mend", "4 of 11 are unreadable: bad0 (cut); bad1 (cut); bad2 (cut), …"),
         ("note", "1 of 6 are I;16 where most are RGB, the first is grey"),
-        ("note", "16-bit grey: the higher 8 bits are used"),
+        ("note", "grey of more than 8 bits: the brightest value is 60000, white is 65535"),
         ("note", "1 have a side shorter than 16 pixels, the first is grey"),
         ("ok", "6 can be read: 40–40 × 8–30 pixels, RGB"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "brightest", "white", "said"),
+    [
+        ("I;16", 4000, None, "mend: set [data] white = 4095"),
+        ("I;16", 4000, 4095, "note"),
+        ("I;16", 30_000, None, "note"),
+        ("I;16", 5000, 4095, "mend: set [data] white = 16383"),
+        ("I", 70_000, None, "mend: set [data] white = 70000"),
+        ("F", 0.8, None, "note"),
+        ("F", 250.0, None, "mend: set [data] white = 255"),
+    ],
+)
+def test_what_would_be_dark_or_clipped_must_be_mended(
+    mode: str, brightest: float, white: float | None, said: str
+) -> None:
+    report = ImageReport("x", facts=ImageFacts(mode, 40, 40, brightest))
+    found = image_findings("images", [report], white)[0]
+    assert found.verdict == said[:4]
+    assert found.text.endswith(said[6:])
 
 
 def test_without_a_sound_image_only_faults_are_told() -> None:

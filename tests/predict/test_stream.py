@@ -37,9 +37,9 @@ def test_each_image_is_decoded_once_and_goes_to_every_member(
     paths[6].write_bytes(b"no picture")
     counts: Counter[str] = Counter()
 
-    def counting(path: Path, sizes: Sequence[int]) -> list[np.ndarray]:
+    def counting(path: Path, sizes: Sequence[int], white: float | None) -> list[np.ndarray]:
         counts[path.stem] += 1
-        return decode(path, sizes)
+        return decode(path, sizes, white)
 
     monkeypatch.setattr(module, "decode", counting)
     members = {"small": Mean(8), "large": Mean(16, chunk=2), "same": Mean(8)}
