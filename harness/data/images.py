@@ -264,7 +264,7 @@ def _rgb(image: Image.Image, white: float | None) -> Image.Image:
     """Eight bits a channel; deeper grey from 0 to ``white`` instead of being clipped at 255."""
     if image.mode[0] in WHITE:
         values = np.asarray(image).astype(np.float64) * (255 / (white or WHITE[image.mode[0]]))
-        return Image.fromarray(np.nan_to_num(values).clip(0, 255).astype(np.uint8))
+        return Image.fromarray(np.nan_to_num(values).clip(0, 255).round().astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # as Pillow asks: the palette's entries may be transparent
     return image.convert("RGB")

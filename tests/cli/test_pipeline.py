@@ -1,20 +1,24 @@
 """fold → train → stack → submit → grade → board on real files, as a user runs them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from tiny import CLASSES, edit
+from PIL import Image
+from tiny import CLASSES, TOML, edit
 
 from harness.cli import main
 from harness.files import file_digest
 
 Harness = Callable[..., int]
+TUNED = TOML[TOML.index("[[model]]") : TOML.rindex("[[model]]")]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -58,6 +62,26 @@ def test_a_second_run_changes_no_file(
     printed = capsys.readouterr().out
     assert printed.count("done before") == 2
     assert printed.count("unchanged:") == 3
+
+
+def test_pictures_of_more_bits_say_the_same(harness: Harness, workspace: Path) -> None:
+    """Grey of 8 bits, and the same times 16 with its white declared: from training to the file."""
+    made = []
+    edit(workspace / "competition.toml", TUNED, "")
+    edit(workspace / "competition.toml", "[folds]", "white = 1\n[folds]")
+    for factor, kind, white in ((1, np.uint8, 1), (16, np.uint16, 255 * 16)):
+        for path in (workspace / "data/images").iterdir():
+            with Image.open(path) as image:
+                grey = np.asarray(image.convert("L"))
+            Image.fromarray(grey.astype(kind) * kind(factor)).save(path)
+        edit(workspace / "competition.toml", "white = 1\n", f"white = {white}\n")
+        for verb in ("fold", "train", "stack", "submit"):
+            assert harness(verb) == 0
+        (file,) = (workspace / "submissions").glob("*.csv")
+        made.append(file.read_text())
+        for name in ("models", "submissions", "oof"):
+            shutil.rmtree(workspace / name)
+    assert made[0] == made[1]
 
 
 def test_every_later_stage_refuses_what_was_made_on_other_folds(

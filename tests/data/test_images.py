@@ -66,7 +66,7 @@ def test_what_is_brighter_than_white_is_white(tmp_path: Path) -> None:
     values = np.array([[np.nan, -5.0, 0.5, 7.0]], np.float32)
     Image.fromarray(np.repeat(values, 4, axis=0)).save(tmp_path / "x.tif")
     (pixels,) = decode(tmp_path / "x.tif", [4])
-    assert pixels[0, :, 0].tolist() == [0, 0, 127, 255]
+    assert pixels[0, :, 0].tolist() == [0, 0, 128, 255]
     assert inspect(tmp_path / "x.tif").brightest == 7
 
 
