@@ -12,8 +12,9 @@ BENCHMARKS := folds data stack honesty train engines deadline deadline_simulatio
 demo: $(READY)
 	$(RUN) -m harness run
 
+# In as many processes as there are cores, each with one thread: half of the time on two cores.
 test: $(READY)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 test-slow: $(READY)
 	$(RUN) -m pytest -m slow

@@ -1,9 +1,13 @@
 """Fixtures for all tests."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: more threads would fight for them
+    os.environ["OMP_NUM_THREADS"] = "1"
 from tiny import make_workspace
 
 from harness.cli import main

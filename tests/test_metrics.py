@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
 from harness.errors import ConfigError
-from harness.metrics import METRICS, get_metric, guesses, metrics_for
+from harness.metrics import METRICS, get_metric, guesses, metrics_for, score_bounds
 
 Array = np.ndarray
 TARGETS = {"binary": 2, "multiclass": 4, "ordinal": 4, "multilabel": 3, "regression": 1}
@@ -210,7 +210,9 @@ def test_order_of_rows_does_not_matter_and_perfection_is_best(
     order = np.random.default_rng(seed).permutation(len(truth))
     score = metric.score(truth, predictions)
     assert metric.score(truth[order], predictions[order]) == pytest.approx(score)
+    lowest, highest = score_bounds(name)
     best = metric.score(truth, perfect(task, truth))
+    assert all(lowest <= one <= highest for one in (score, best))
     assert not metric.better(score, best)
     assert metric.loss(truth, perfect(task, truth)) <= metric.loss(truth, predictions)
 

@@ -57,7 +57,7 @@ METRICS: dict[str, Metric] = {
             _PROBABILITIES,
             bounds=_ERROR,
         ),
-        Metric("brier", functions.brier, False, "probabilities", _PROBABILITIES),
+        Metric("brier", functions.brier, False, "probabilities", _PROBABILITIES, bounds=(0.0, 2.0)),
         Metric("pf1", functions.probabilistic_f1, True, "probabilities", _BINARY),
         Metric("roc_auc", functions.roc_auc, True, "ranks", _PROBABILITIES),
         Metric("average_precision", functions.average_precision, True, "ranks", _PROBABILITIES),
