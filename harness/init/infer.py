@@ -12,20 +12,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from harness.competition import Task
+from harness.init.classes import class_folders, labels_in_names
 from harness.init.hints import group_candidates, metadata_candidates, usual_metric
 from harness.init.labels import Question, is_marks, question_of
-from harness.init.places import (
-    Index,
-    class_folders,
-    labels_in_names,
-    places_called_test,
-    places_of,
-)
+from harness.init.places import Index, places_called_test, places_of
 from harness.init.records import Columns, Proposal, Seen, Setting
+from harness.init.tables import TrainTable, sample_submissions, train_tables
 
 FOLDS = 5
 _ORDER = ("train", "test", "images", "test_images", "sample_submission", "id", "label", "labels")
-_LABEL = re.compile(r"^(label|labels|class|target|category|species|breed|diagnosis|y)$", re.I)
 
 
 def infer(seen: Seen) -> Proposal:
@@ -41,11 +36,22 @@ class _Inference:
         self.index = Index(seen.images)
         self.data: dict[str, Setting] = {}
         self.questions: list[str] = []
-        self.sample = self._sample()
-        self.asked = self._columns_asked()
+        samples = sample_submissions(seen.tables)
+        self.sample = samples[0] if samples else None
+        self.asked = list(seen.tables[samples[0]]) if samples else []  # the id first
+        if len(samples) > 1:
+            self.questions.append(
+                f"{_listed(samples[1:])} may be the sample submission instead of {self.sample}"
+            )
 
     def proposal(self) -> Proposal:
-        train = self._train()
+        tables = {name: has for name, has in self.seen.tables.items() if name != self.sample}
+        fit = train_tables(tables, self.asked, self.index)
+        train = fit[0] if fit else None
+        if len(fit) > 1 and fit[0].score == fit[1].score:
+            self.questions.append(
+                f"{fit[1].name} fits as the training table as well as {fit[0].name}"
+            )
         if train is None:
             question, labels = self._rows_from_paths()
         else:
@@ -70,81 +76,18 @@ class _Inference:
             tuple(self.questions),
         )
 
-    # ---- the sample submission
+    # ---- the training rows
 
-    def _sample(self) -> str | None:
-        named = [
-            name
-            for name, columns in self.seen.tables.items()
-            if re.search(r"sample|submission", posixpath.basename(name), re.I) and len(columns) > 1
-        ]
-        named.sort(key=lambda name: (not re.search("sample.*submission", name, re.I), len(name)))
-        if len(named) > 1:
-            self.questions.append(
-                f"{_listed(named[1:])} may be the sample submission instead of {named[0]}"
-            )
-        return named[0] if named else None
-
-    def _columns_asked(self) -> list[str]:
-        """The sample's columns, the id first; empty without a sample."""
-        return list(self.seen.tables[self.sample]) if self.sample else []
-
-    # ---- the training table
-
-    def _train(self) -> str | None:
-        """The table whose rows have labels, and images by an id."""
-        scores = {name: self._train_score(name) for name in self.seen.tables if name != self.sample}
-        fit = sorted((n for n in scores if scores[n] >= 3), key=lambda n: (-scores[n], n))
-        if len(fit) > 1 and scores[fit[0]] == scores[fit[1]]:
-            self.questions.append(f"{fit[1]} fits as the training table as well as {fit[0]}")
-        return fit[0] if fit else None
-
-    def _train_score(self, name: str) -> int:
-        columns = self.seen.tables[name]
-        base = posixpath.basename(name).lower()
-        id_column = self._id_column(columns)
-        if id_column is None:
-            return 0
-        labelled = self._label_columns(columns, id_column)
-        return 2 + 2 * bool(labelled) + bool(re.search("train|label", base)) - 3 * ("test" in base)
-
-    def _id_column(self, columns: Columns) -> str | None:
-        """The column whose cells differ and name images; the sample's id column if it does."""
-        named = [name for name in self.asked[:1] if name in columns]
-        for name in (*named, *(other for other in columns if other not in named)):
-            cells = columns[name].tolist()
-            if len(set(cells)) == len(cells) and (
-                places_of(cells, self.index).found > len(cells) / 2
-            ):
-                return name
-        return None
-
-    def _label_columns(self, columns: Columns, id_column: str) -> list[str]:
-        """The sample's own columns; else the one whose values they are; else what is called so."""
-        targets = self.asked[1:]
-        if targets and all(name in columns for name in targets):
-            return targets
-        others = [name for name in columns if name != id_column]
-        if len(targets) > 1:
-            return [
-                n for n in others if 1 < len(set(columns[n]) & set(targets)) == len(set(columns[n]))
-            ][:1]
-        named = [name for name in others if _LABEL.match(name)]
-        return named[:1] if named or len(others) != 1 else others
-
-    def _rows_from_table(self, train: str) -> tuple[Question, Counter[str]]:
-        columns = self.seen.tables[train]
-        id_column = self._id_column(columns)
-        assert id_column is not None  # else it would not be the training table
-        ids = columns[id_column].tolist()
+    def _rows_from_table(self, train: TrainTable) -> tuple[Question, Counter[str]]:
+        columns, labels = train.columns, train.labels
+        ids = columns[train.id].tolist()
         places = places_of(ids, self.index, "train", avoid="test")
-        labels = self._label_columns(columns, id_column)
-        self.data["train"] = Setting(train, f"has labels and {len(ids)} rows")
-        self.data["id"] = Setting(id_column, "every cell differs and is the name of an image")
+        self.data["train"] = Setting(train.name, f"has labels and {len(ids)} rows")
+        self.data["id"] = Setting(train.id, "every cell differs and is the name of an image")
         self._place("images", places.patterns, len(ids), places.found, places.others)
         if not labels:
             self.questions.append(
-                f"which column is the label? {train} has {_listed(list(columns)[:20])}"
+                f"which column is the label? {train.name} has {_listed(list(columns)[:20])}"
             )
             return Question("multiclass", "not known without a label", "what is asked?"), Counter()
         if len(labels) > 1:
@@ -194,7 +137,7 @@ class _Inference:
 
     # ---- test rows, sample, metric and what may be of use
 
-    def _sample_and_test(self, train: str | None) -> None:
+    def _sample_and_test(self, train: TrainTable | None) -> None:
         if self.sample is None:
             if test := places_called_test(self.seen.images):
                 self._place("test_images", test, 0, None, ())
@@ -205,7 +148,8 @@ class _Inference:
         sample = self.seen.tables[self.sample]
         ids = sample[self.asked[0]].tolist()
         for name, columns in self.seen.tables.items():
-            if name not in (train, self.sample) and set(columns.get(self.asked[0], ())) == set(ids):
+            other = name != self.sample and (train is None or name != train.name)
+            if other and set(columns.get(self.asked[0], ())) == set(ids):
                 self.data["test"] = Setting(name, "has the sample's ids")
                 break
         places = places_of(ids, self.index, "test", avoid="train")
@@ -233,25 +177,22 @@ class _Inference:
         value = patterns[0] if len(patterns) == 1 else list(patterns)
         self.data[key] = Setting(value, why, doubt)
 
-    def _of_use(self, train: str | None) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
+    def _of_use(self, train: TrainTable | None) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
         """(columns that may be groups, columns that may be metadata)."""
         if train is None:
             return (), ()
-        columns, unused = self.seen.tables[train], self._unused(train)
-        groups = group_candidates(columns, unused, FOLDS)
+        unused = self._unused(train)
+        groups = group_candidates(train.columns, unused, FOLDS)
         if "test" not in self.data:
             return groups, ()
         named = {setting.value for setting in groups}
         in_test = self.seen.tables[self.data["test"].value]
         unused = [name for name in unused if name not in named]
-        return groups, metadata_candidates(columns, in_test, unused)
+        return groups, metadata_candidates(train.columns, in_test, unused)
 
-    def _unused(self, train: str) -> list[str]:
-        used = {self.data["id"].value, *self.asked}
-        for key in ("label", "labels"):
-            if key in self.data:
-                used |= set(_as_list(self.data[key].value))
-        return [name for name in self.seen.tables[train] if name not in used]
+    def _unused(self, train: TrainTable) -> list[str]:
+        used = {train.id, *train.labels, *self.asked}
+        return [name for name in train.columns if name not in used]
 
 
 def _class_counts(question: Question, texts: NDArray[Any]) -> Counter[str]:

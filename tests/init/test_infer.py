@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from harness.competition import Task
+from harness.init.classes import class_folders, labels_in_names
 from harness.init.infer import infer
 from harness.init.labels import question_of
-from harness.init.places import Index, class_folders, labels_in_names, places_of
+from harness.init.places import Index, places_of
 from harness.init.records import Proposal, Seen
 
 

@@ -1,0 +1,80 @@
+"""Which table is the sample submission, which has the training rows, by which columns. Pure."""
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.init.places import Index, places_of
+from harness.init.records import Columns
+
+_LABEL = re.compile(r"^(label|labels|class|target|category|species|breed|diagnosis|y)$", re.I)
+
+
+@dataclass(frozen=True)
+class TrainTable:
+    """A table whose column ``id`` names images; ``labels`` are its label columns, if known.
+
+    The higher the ``score``, the more it looks like the training table.
+    """
+
+    name: str
+    columns: Columns
+    id: str
+    labels: tuple[str, ...]
+    score: int
+
+
+def sample_submissions(tables: Mapping[str, Columns]) -> list[str]:
+    """The tables that may be the sample submission, the likeliest first."""
+    named = [
+        name
+        for name, columns in tables.items()
+        if re.search(r"sample|submission", posixpath.basename(name), re.I) and len(columns) > 1
+    ]
+    return sorted(
+        named, key=lambda name: (not re.search("sample.*submission", name, re.I), len(name))
+    )
+
+
+def train_tables(
+    tables: Mapping[str, Columns], asked: Sequence[str], images: Index
+) -> list[TrainTable]:
+    """The tables whose rows may be the training rows, the likeliest first.
+
+    ``asked`` are the sample submission's columns, the id first.
+    """
+    found = []
+    for name, columns in tables.items():
+        id_column = _id_column(columns, asked, images)
+        if id_column is not None:
+            labels = tuple(_label_columns(columns, id_column, asked[1:]))
+            base = posixpath.basename(name).lower()
+            score = 2 + 2 * bool(labels) + bool(re.search("train|label", base))
+            score -= 3 * ("test" in base)
+            found.append(TrainTable(name, columns, id_column, labels, score))
+    fit = [table for table in found if table.score >= 3]
+    return sorted(fit, key=lambda table: (-table.score, table.name))
+
+
+def _id_column(columns: Columns, asked: Sequence[str], images: Index) -> str | None:
+    """The column whose cells differ and name images; the sample's id column if it does."""
+    named = [name for name in asked[:1] if name in columns]
+    for name in (*named, *(other for other in columns if other not in named)):
+        cells = columns[name].tolist()
+        if len(set(cells)) == len(cells) and places_of(cells, images).found > len(cells) / 2:
+            return name
+    return None
+
+
+def _label_columns(columns: Columns, id_column: str, targets: Sequence[str]) -> Sequence[str]:
+    """The sample's own columns; else the one whose values they are; else what is called so."""
+    if targets and all(name in columns for name in targets):
+        return targets
+    others = [name for name in columns if name != id_column]
+    if len(targets) > 1:
+        return [
+            n for n in others if 1 < len(set(columns[n]) & set(targets)) == len(set(columns[n]))
+        ][:1]
+    named = [name for name in others if _LABEL.match(name)]
+    return named[:1] if named or len(others) != 1 else others
