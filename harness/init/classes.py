@@ -4,44 +4,67 @@ import posixpath
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 MOST_CLASSES = 1000
-_NO_CLASS = re.compile(r"^(train|test|val|valid|validation|images?|jpe?g|png|data|\d+x\d+)$", re.I)
+_NO_CLASS = re.compile(r"image|img|jpe?g|png|data|\d+x\d+|.*(part|fold|split|batch)[ _-]?\d+", re.I)
+_NO_CLASS_WORDS = frozenset(
+    ("train", "training", "test", "testing", "val", "valid", "validation", "images", "imgs")
+)
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
-def class_folders(images: Sequence[str]) -> tuple[tuple[str, ...], list[str]] | None:
-    """(the patterns, the classes) if the images lie in a folder a class, else None.
+@dataclass(frozen=True)
+class LabelsInPaths:
+    """``patterns`` with ``{label}`` find ``counts`` images of each class."""
+
+    patterns: tuple[str, ...]
+    counts: Counter[str]
+    why: str
+
+
+def labels_in_paths(images: Sequence[str]) -> LabelsInPaths | None:
+    """What the folders say, else what the file names say; None if they say nothing."""
+    return class_folders(images) or labels_in_names(images)
+
+
+def class_folders(images: Sequence[str]) -> LabelsInPaths | None:
+    """The folders if the images lie in a folder a class, else None.
 
     Folders of folders with the same classes, such as train/ and val/, give a pattern each; what is
     called a test is left out.
     """
-    classes: dict[str, set[str]] = defaultdict(set)
-    endings: dict[str, Counter[str]] = defaultdict(Counter)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    endings: dict[str, set[str]] = defaultdict(set)
     for path in images:
         folder, name = posixpath.split(path)
         above, label = posixpath.split(folder)
-        if label and not _NO_CLASS.match(label) and "test" not in posixpath.basename(above).lower():
-            classes[above].add(label)
-            endings[above][posixpath.splitext(name)[1]] += 1
-    if not classes:
+        if _may_be_class(label) and "test" not in posixpath.basename(above).lower():
+            counts[above][label] += 1
+            endings[above].add(posixpath.splitext(name)[1])
+    if not counts:
         return None
-    main = max(classes, key=lambda above: (len(classes[above]), endings[above].total()))
-    if len(classes[main]) < 2:
+    main = max(counts, key=lambda above: (len(counts[above]), counts[above].total()))
+    if len(counts[main]) < 2:
         return None
-    alike = [main, *sorted(a for a in classes if a != main and classes[a] <= classes[main])]
+    alike = [
+        main,
+        *sorted(a for a in counts if a != main and counts[a].keys() <= counts[main].keys()),
+    ]
     patterns = tuple(
         posixpath.join(above, "{label}", "{id}") + ending
         for above in alike
         for ending in sorted(endings[above])
     )
-    return patterns, sorted(classes[main])
+    total = sum((counts[above] for above in alike), Counter())
+    return LabelsInPaths(patterns, total, "the images lie in a folder a class")
 
 
-def labels_in_names(images: Sequence[str]) -> tuple[tuple[str, ...], list[str]] | None:
-    """(the patterns, the classes) if a folder's file names begin with a class, else None.
+def labels_in_names(images: Sequence[str]) -> LabelsInPaths | None:
+    """The file names if those of a folder begin with a class, else None.
 
-    >>> labels_in_names(["x/cat.0.jpg", "x/cat.1.jpg", "x/dog.0.jpg", "x/dog.1.jpg"])
-    (('x/{label}.{id}.jpg',), ['cat', 'dog'])
+    >>> labels_in_names(["x/cat.0.jpg", "x/cat.1.jpg", "x/dog.0.jpg", "x/dog.1.jpg"]).patterns
+    ('x/{label}.{id}.jpg',)
     """
     folders: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for path in images:
@@ -55,9 +78,16 @@ def labels_in_names(images: Sequence[str]) -> tuple[tuple[str, ...], list[str]] 
                 all(label and rest for label, _, rest in split)
                 and 2 <= len(counts) <= MOST_CLASSES
                 and min(counts.values()) >= 2
-                and all(re.search("[^0-9]", label) for label in counts)
+                and all(re.search("[^0-9]", label) and _may_be_class(label) for label in counts)
             ):
                 endings = sorted({ending for _, ending in folders[folder]})
                 start = posixpath.join(folder, f"{{label}}{separator}{{id}}")
-                return tuple(start + ending for ending in endings), sorted(counts)
+                patterns = tuple(start + ending for ending in endings)
+                return LabelsInPaths(patterns, counts, "file names begin with a class")
     return None
+
+
+def _may_be_class(name: str) -> bool:
+    """Whether a folder may be called so for what its pictures show, and not for their use."""
+    words = {word.lower() for word in _WORD.findall(name)}
+    return bool(name) and not _NO_CLASS.fullmatch(name) and not words & _NO_CLASS_WORDS

@@ -3,8 +3,6 @@
 What cannot be decided becomes a question for the user, never a silent guess.
 """
 
-import posixpath
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from harness.competition import Task
-from harness.init.classes import class_folders, labels_in_names
+from harness.init.classes import LabelsInPaths, labels_in_paths
 from harness.init.hints import group_candidates, metadata_candidates, usual_metric
 from harness.init.labels import Question, is_marks, question_of
 from harness.init.places import Index, places_called_test, places_of
@@ -47,15 +45,23 @@ class _Inference:
     def proposal(self) -> Proposal:
         tables = {name: has for name, has in self.seen.tables.items() if name != self.sample}
         fit = train_tables(tables, self.asked, self.index)
-        train = fit[0] if fit else None
-        if len(fit) > 1 and fit[0].score == fit[1].score:
+        known = bool(fit and fit[0].labels)
+        in_paths = None if known else labels_in_paths(self.seen.images)
+        if in_paths is not None and fit:
+            self.questions.append(
+                f"{fit[0].name} names images, too: does a column of it hold the label?"
+            )
+        train = fit[0] if fit and in_paths is None else None
+        if train is not None and len(fit) > 1 and fit[0].score == fit[1].score:
             self.questions.append(
                 f"{fit[1].name} fits as the training table as well as {fit[0].name}"
             )
-        if train is None:
-            question, labels = self._rows_from_paths()
-        else:
+        if train is not None:
             question, labels = self._rows_from_table(train)
+        elif in_paths is not None:
+            question, labels = self._rows_from_paths(in_paths)
+        else:
+            question, labels = self._rows_from_nothing()
         self._sample_and_test(train)
         groups, metadata = self._of_use(train)
         folds = {}
@@ -82,9 +88,10 @@ class _Inference:
         columns, labels = train.columns, train.labels
         ids = columns[train.id].tolist()
         places = places_of(ids, self.index, "train", avoid="test")
-        self.data["train"] = Setting(train.name, f"has labels and {len(ids)} rows")
-        self.data["id"] = Setting(train.id, "every cell differs and is the name of an image")
-        self._place("images", places.patterns, len(ids), places.found, places.others)
+        has = "has labels and" if labels else "names images in"
+        self.data["train"] = Setting(train.name, f"{has} {len(ids)} rows")
+        self.data["id"] = _id_setting(train.id, ids)
+        self._place("images", places.patterns, len(set(ids)), places.found, places.others)
         if not labels:
             self.questions.append(
                 f"which column is the label? {train.name} has {_listed(list(columns)[:20])}"
@@ -113,27 +120,20 @@ class _Inference:
             return Question("multiclass", "each row marks exactly one of the columns"), counts
         return Question("multilabel", "a row may mark none or several of the columns"), counts
 
-    def _rows_from_paths(self) -> tuple[Question, Counter[str]]:
-        found = class_folders(self.seen.images)
-        why = "no table has labels; the images lie in a folder a class"
-        if found is None:
-            found, why = (
-                labels_in_names(self.seen.images),
-                "no table; file names begin with a class",
-            )
-        if found is None:
-            self.questions.append("no table, folder or file name seems to hold the labels")
-            self.data["images"] = Setting("train/{label}/{id}.png", "only an example")
-            return Question("multiclass", "not known without labels", "what is asked?"), Counter()
-        patterns, classes = found
-        self._place("images", patterns, len(self.seen.images), None, ())
-        self.data["images"] = Setting(self.data["images"].value, f"{why}: {_listed(classes)}")
+    def _rows_from_paths(self, found: LabelsInPaths) -> tuple[Question, Counter[str]]:
+        classes = sorted(found.counts)
+        value = found.patterns[0] if len(found.patterns) == 1 else list(found.patterns)
+        why = f"no table has labels; {found.why}: {_listed(classes)}"
+        self.data["images"] = Setting(value, why)
         if self.asked:
             self.data["id"] = Setting(self.asked[0], "the sample's first column")
         task: Task = "binary" if len(classes) == 2 else "multiclass"
-        counts = Counter(label for path in self.seen.images for label in [_class_of(path, classes)])
-        del counts[""]
-        return Question(task, f"{len(classes)} classes"), counts
+        return Question(task, f"{len(classes)} classes"), found.counts
+
+    def _rows_from_nothing(self) -> tuple[Question, Counter[str]]:
+        self.questions.append("no table, folder or file name seems to hold the labels")
+        self.data["images"] = Setting("train/{label}/{id}.png", "only an example")
+        return Question("multiclass", "not known without labels", "what is asked?"), Counter()
 
     # ---- test rows, sample, metric and what may be of use
 
@@ -203,12 +203,14 @@ def _class_counts(question: Question, texts: NDArray[Any]) -> Counter[str]:
     return Counter(texts.tolist())
 
 
-def _class_of(path: str, classes: Sequence[str]) -> str:
-    folder, name = posixpath.split(path)
-    label = posixpath.basename(folder)
-    if label in classes:
-        return label
-    return next((one for one in classes if re.match(re.escape(one) + "[._-]", name)), "")
+def _id_setting(column: str, ids: Sequence[str]) -> Setting:
+    repeated = {id_: rows for id_, rows in Counter(ids).items() if rows > 1}
+    if not repeated:
+        return Setting(column, "every cell differs and is the name of an image")
+    first, rows = next(iter(repeated.items()))
+    others = f", and {len(repeated) - 1} more ids repeat" if len(repeated) > 1 else ""
+    doubt = f"id {first!r} stands in {rows} rows{others}: which are right? remove the other rows"
+    return Setting(column, "its cells are names of images and hardly repeat", doubt)
 
 
 def _as_list(value: Any) -> list[Any]:

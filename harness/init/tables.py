@@ -8,21 +8,25 @@ from dataclasses import dataclass
 from harness.init.places import Index, places_of
 from harness.init.records import Columns
 
+MOST_REPEATS = 0.1
+"""The share of rows that may repeat an id: more, and a row is something other than a picture."""
 _LABEL = re.compile(r"^(label|labels|class|target|category|species|breed|diagnosis|y)$", re.I)
 
 
 @dataclass(frozen=True)
 class TrainTable:
-    """A table whose column ``id`` names images; ``labels`` are its label columns, if known.
-
-    The higher the ``score``, the more it looks like the training table.
-    """
+    """A table whose column ``id`` names images; ``labels`` are its label columns, if known."""
 
     name: str
     columns: Columns
     id: str
     labels: tuple[str, ...]
-    score: int
+
+    @property
+    def score(self) -> int:
+        """The higher, the more it looks like the training table."""
+        named = re.search("train|label", posixpath.basename(self.name), re.I)
+        return 2 * bool(self.labels) + bool(named)
 
 
 def sample_submissions(tables: Mapping[str, Columns]) -> list[str]:
@@ -47,22 +51,20 @@ def train_tables(
     found = []
     for name, columns in tables.items():
         id_column = _id_column(columns, asked, images)
-        if id_column is not None:
+        if id_column is not None and "test" not in posixpath.basename(name).lower():
             labels = tuple(_label_columns(columns, id_column, asked[1:]))
-            base = posixpath.basename(name).lower()
-            score = 2 + 2 * bool(labels) + bool(re.search("train|label", base))
-            score -= 3 * ("test" in base)
-            found.append(TrainTable(name, columns, id_column, labels, score))
-    fit = [table for table in found if table.score >= 3]
-    return sorted(fit, key=lambda table: (-table.score, table.name))
+            found.append(TrainTable(name, columns, id_column, labels))
+    return sorted(found, key=lambda table: (-table.score, table.name))
 
 
 def _id_column(columns: Columns, asked: Sequence[str], images: Index) -> str | None:
-    """The column whose cells differ and name images; the sample's id column if it does."""
+    """The column whose cells name images and hardly repeat; the sample's id column if it does."""
     named = [name for name in asked[:1] if name in columns]
     for name in (*named, *(other for other in columns if other not in named)):
         cells = columns[name].tolist()
-        if len(set(cells)) == len(cells) and places_of(cells, images).found > len(cells) / 2:
+        different = len(set(cells))
+        few_repeat = len(cells) - different <= MOST_REPEATS * len(cells)
+        if few_repeat and places_of(cells, images).found > different / 2:
             return name
     return None
 

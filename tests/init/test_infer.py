@@ -58,6 +58,33 @@ def test_no_label_is_a_question_and_no_guess() -> None:
     assert any("seems to hold the labels" in question for question in nothing.questions)
 
 
+def test_an_id_that_repeats_is_a_question() -> None:
+    twice = table(id=[*IDS, "3"], label=["a", "b"] * 10 + ["b"])
+    found = proposal(train=twice, sample_submission=SAMPLE)
+    assert found.data["label"].value == "label"
+    assert "id '3' stands in 2 rows" in (found.data["id"].doubt or "")
+    assert found.data["images"].doubt is None
+    often = table(id=IDS[:10] * 2, label=["a", "b"] * 10)
+    assert "train" not in proposal(train=often).data
+
+
+def test_class_folders_come_before_a_table_without_a_known_label() -> None:
+    images = tuple(f"{'ab'[int(i) % 2]}/{i}.png" for i in IDS)
+    noted = table(file=[f"{'ab'[int(i) % 2]}/{i}" for i in IDS], age=IDS, seen=IDS)
+    found = proposal(images=images, train_notes=noted)
+    assert found.data["images"].value == "{label}/{id}.png"
+    assert any("train_notes.csv names images, too" in question for question in found.questions)
+    labelled = proposal(images=images, notes={**noted, **table(label=["x", "y"] * 10)})
+    assert labelled.data["label"].value == "label"
+
+
+def test_a_table_without_a_known_label_is_used_where_nothing_else_has_one() -> None:
+    images = tuple(f"pictures_part_{1 + int(i) % 2}/p{i}.jpg" for i in IDS)
+    found = proposal(images=images, notes=table(id=[f"p{i}" for i in IDS], dx=IDS, age=IDS))
+    assert found.data["train"].value == "notes.csv"
+    assert any("which column is the label?" in question for question in found.questions)
+
+
 def test_a_group_is_what_is_named_like_one_and_repeats() -> None:
     columns = {**TRAIN, **table(patient=[i // 3 for i in range(20)], camera=[0, 1] * 10)}
     found = proposal(train=columns, sample_submission=SAMPLE)
@@ -118,9 +145,30 @@ def test_folders_called_train_are_no_classes() -> None:
     assert class_folders(["jpeg/train/1.jpg", "jpeg/test/1.jpg"]) is None
     assert class_folders(["x/1.png", "x/2.png"]) is None
     found = class_folders(["a b/1.png", "a b/2.jpg", "c/1.png", "test/1.png"])
-    assert found == (("{label}/{id}.jpg", "{label}/{id}.png"), ["a b", "c"])
+    assert found is not None
+    assert found.patterns == ("{label}/{id}.jpg", "{label}/{id}.png")
+    assert found.counts == {"a b": 2, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (("train_images", "test_images"), False),
+        (("HAM10000_images_part_1", "HAM10000_images_part_2"), False),
+        (("TrainSet", "ValSet"), False),
+        (("fold 0", "fold 1"), False),
+        (("good_image", "bad_image"), True),
+        (("spare part", "worn part"), True),
+        (("invalid", "contested"), True),
+    ],
+)
+def test_which_folders_may_be_classes(names: tuple[str, str], classes: bool) -> None:
+    assert (class_folders([f"{name}/1.png" for name in names]) is not None) == classes
 
 
 def test_numbers_in_file_names_are_no_classes() -> None:
     assert labels_in_names(["x/1_0.png", "x/1_1.png", "x/2_0.png", "x/2_1.png"]) is None
     assert labels_in_names(["x/IMG_0.png", "x/IMG_1.png"]) is None
+    assert (
+        labels_in_names([f"x/{name}_{i}.png" for name in ("Train", "Test") for i in "01"]) is None
+    )
