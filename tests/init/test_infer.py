@@ -5,6 +5,7 @@ import pytest
 
 from harness.competition import Task
 from harness.init.classes import class_folders, labels_in_names
+from harness.init.hints import group_candidates
 from harness.init.infer import infer
 from harness.init.labels import question_of
 from harness.init.places import Index, places_of
@@ -85,13 +86,44 @@ def test_a_table_without_a_known_label_is_used_where_nothing_else_has_one() -> N
     assert any("which column is the label?" in question for question in found.questions)
 
 
+def groups_of(rows: int, **columns: list[object]) -> dict[str, str | None]:
+    """The doubt of each column that init proposes as a group."""
+    found = group_candidates(table(**columns), list(columns), fewest=5)
+    assert all(len(cells) == rows for cells in columns.values())
+    return {setting.value: setting.doubt for setting in found}
+
+
 def test_a_group_is_what_is_named_like_one_and_repeats() -> None:
-    columns = {**TRAIN, **table(patient=[i // 3 for i in range(20)], camera=[0, 1] * 10)}
-    found = proposal(train=columns, sample_submission=SAMPLE)
-    assert [group.value for group in found.groups] == ["patient"]  # two cameras are no groups
-    columns = {**TRAIN, **table(town=[f"t{i // 3}" for i in range(20)])}
-    (group,) = proposal(train=columns, sample_submission=SAMPLE).groups
-    assert group.doubt is not None
+    tiles = [f"slide {i % 6}" for i in range(200)]
+    found = groups_of(200, slide_id=tiles, Patient=list(range(200)), patient_age=[*range(50)] * 4)
+    assert found == {"slide_id": None}  # few slides of many tiles; patients and ages are no groups
+
+
+@pytest.mark.parametrize(
+    ("cells", "doubt"),
+    [
+        ([i % 3 for i in range(40)], "3 values for 5 folds: fewer folds?"),
+        (["", "", *(i // 2 for i in range(38))], "2 row(s) have none: give each a name of its own"),
+    ],
+)
+def test_what_is_no_group_yet_is_a_question(cells: list[object], doubt: str) -> None:
+    assert groups_of(40, PatientID=cells, site=[i % 8 for i in range(40)]) == {
+        "PatientID": doubt,
+        "site": "do its rows belong together?",
+    }
+
+
+def test_a_weaker_name_is_a_question() -> None:
+    places = [f"t{i // 3}" for i in range(20)]
+    assert groups_of(20, town=places) == {"town": "do its rows belong together?"}
+    assert groups_of(200, town=[f"t{i % 7}" for i in range(200)]) == {}  # a kind, no group
+
+
+def test_what_names_an_entity_is_no_metadata() -> None:
+    extra = table(age=range(20), patient=range(20), slide=["", *[1, 2] * 9, 1])
+    test = {**table(id=IDS[:5]), **{name: cells[:5] for name, cells in extra.items()}}
+    found = proposal(train={**TRAIN, **extra}, test=test, sample_submission=SAMPLE)
+    assert found.metadata == ("age",)
 
 
 def test_metadata_are_columns_of_both_tables() -> None:
