@@ -102,10 +102,17 @@ class _Inference:
         (label,) = labels
         same = label in self.asked
         why = "is the sample's column" if same else "holds the sample's columns as its values"
-        self.data["label"] = Setting(label, why if self.sample else "by its name")
+        why = why if self.sample else "by its name"
+        cells = columns[label]
         asked = self.seen.tables[self.sample][label].tolist() if self.sample and same else None
-        question = question_of(label, columns[label], asked)
-        return question, _class_counts(question, columns[label])
+        said = cells[cells != ""]
+        question = question_of(label, said, asked)
+        doubt = None
+        if len(said) < len(cells) and question.task != "multilabel":  # there a blank means none
+            first = ids[cells.tolist().index("")]
+            doubt = f"{len(cells) - len(said)} row(s) have no label, the first is id {first!r}"
+        self.data["label"] = Setting(label, why, doubt)
+        return question, _class_counts(question, said)
 
     def _rows_of_marks(
         self, columns: Columns, labels: Sequence[str]

@@ -27,10 +27,12 @@ class Question:
 def question_of(column: str, texts: NDArray[Any], asked: Sequence[str] | None) -> Question:
     """What a single label column asks.
 
-    ``texts`` (rows,) are its cells; ``asked`` are the sample submission's cells for it, None if
-    the sample has a column a class or there is none.
+    ``texts`` (rows,) are its cells that are not blank; ``asked`` are the sample submission's cells
+    for it, None if the sample has a column a class or there is none.
     """
     values = sorted(set(texts.tolist()))
+    if not values:
+        return Question("multiclass", f"{column!r} is blank", "what is asked?")
     if joined := _joined(values):
         return Question("multilabel", f"cells such as {joined!r} join labels with a space")
     if len(values) == 2:

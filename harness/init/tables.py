@@ -75,8 +75,8 @@ def _label_columns(columns: Columns, id_column: str, targets: Sequence[str]) -> 
         return targets
     others = [name for name in columns if name != id_column]
     if len(targets) > 1:
-        return [
-            n for n in others if 1 < len(set(columns[n]) & set(targets)) == len(set(columns[n]))
-        ][:1]
+        values = {name: set(columns[name]) - {""} for name in others}
+        fit = [n for n in others if len(values[n]) > 1 and values[n] <= set(targets)]
+        return fit[:1]
     named = [name for name in others if _LABEL.match(name)]
     return named[:1] if named or len(others) != 1 else others

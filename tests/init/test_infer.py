@@ -69,6 +69,26 @@ def test_an_id_that_repeats_is_a_question() -> None:
     assert "train" not in proposal(train=often).data
 
 
+@pytest.mark.parametrize(
+    ("cells", "task"),
+    [(["a", "b"] * 9, "binary"), ([f"{i}.5" for i in range(18)], "regression")],
+)
+def test_blank_labels_do_not_change_the_task(cells: list[object], task: Task) -> None:
+    train = table(id=IDS, label=["", "", *cells])
+    found = proposal(train=train)
+    assert found.competition["task"].value == task
+    assert found.data["label"].doubt == "2 row(s) have no label, the first is id '0'"
+    assert "''" not in str(found.folds)
+    nothing = proposal(train=table(id=IDS, label=[""] * 20))
+    assert nothing.competition["task"].doubt == "what is asked?"
+
+
+def test_a_blank_among_joined_labels_means_none() -> None:
+    found = proposal(train=table(id=IDS, label=["", "a b", *["a", "b"] * 9]))
+    assert found.competition["task"].value == "multilabel"
+    assert found.data["label"].doubt is None
+
+
 def test_class_folders_come_before_a_table_without_a_known_label() -> None:
     images = tuple(f"{'ab'[int(i) % 2]}/{i}.png" for i in IDS)
     noted = table(file=[f"{'ab'[int(i) % 2]}/{i}" for i in IDS], age=IDS, seen=IDS)
