@@ -193,6 +193,33 @@ def test_several_folders_and_endings_are_covered_by_few_patterns() -> None:
     assert places_of(["a/1.jpg", "b/3.jpg"], Index(images)).patterns == ("{id}",)
 
 
+@pytest.mark.parametrize(
+    ("folders", "best", "others"),
+    [
+        (("Train", "Test"), "Train", ()),
+        (("train_masks", "train_images"), "train_images", ("train_masks",)),
+        (("train", "train_imgs"), "train_imgs", ("train",)),
+        (("train", "Train_segmented_pictures"), "train", ("Train_segmented_pictures",)),
+        (("Train/labels", "Train/jpeg"), "Train/jpeg", ("Train/labels",)),
+        (("TrainMasks", "nonsegmented"), "nonsegmented", ("TrainMasks",)),
+    ],
+)
+def test_of_equal_folders_the_name_decides(
+    folders: tuple[str, str], best: str, others: tuple[str, ...]
+) -> None:
+    images = [f"{folder}/{id_}.png" for folder in folders for id_ in IDS]
+    found = places_of(IDS, Index(images), "train", avoid="test")
+    assert found.patterns == (f"{best}/{{id}}.png",)
+    assert found.others == tuple(f"{other}/{{id}}.png" for other in others)
+
+
+def test_a_mask_is_no_picture_of_a_row_that_has_none() -> None:
+    images = [f"masks/{id_}.png" for id_ in IDS] + [f"pictures/{id_}.png" for id_ in IDS[:15]]
+    found = places_of(IDS, Index(images))
+    assert (found.patterns, found.found) == (("pictures/{id}.png",), 15)
+    assert places_of(IDS, Index(images[:20])).patterns == ("masks/{id}.png",)
+
+
 def test_folders_called_train_are_no_classes() -> None:
     assert class_folders(["jpeg/train/1.jpg", "jpeg/test/1.jpg"]) is None
     assert class_folders(["x/1.png", "x/2.png"]) is None
