@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 MOST_CLASSES = 1000
@@ -11,16 +11,21 @@ _NO_CLASS = re.compile(r"image|img|jpe?g|png|data|\d+x\d+|.*(part|fold|split|bat
 _NO_CLASS_WORDS = frozenset(
     ("train", "training", "test", "testing", "val", "valid", "validation", "images", "imgs")
 )
+_HELD_BACK = re.compile("(?<![a-z])(val|valid|validation|dev)(?![a-z])", re.I)
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 @dataclass(frozen=True)
 class LabelsInPaths:
-    """``patterns`` with ``{label}`` find ``counts`` images of each class."""
+    """``patterns`` with ``{label}`` find ``counts`` images of each class.
+
+    ``questions`` say what was left out.
+    """
 
     patterns: tuple[str, ...]
     counts: Counter[str]
     why: str
+    questions: tuple[str, ...] = ()
 
 
 def labels_in_paths(images: Sequence[str]) -> LabelsInPaths | None:
@@ -32,32 +37,48 @@ def class_folders(images: Sequence[str]) -> LabelsInPaths | None:
     """The folders if the images lie in a folder a class, else None.
 
     Folders of folders with the same classes, such as train/ and val/, give a pattern each; what is
-    called a test is left out.
+    called a test is left out, and so is what only repeats the files of another.
     """
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    endings: dict[str, set[str]] = defaultdict(set)
+    files: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for path in images:
         folder, name = posixpath.split(path)
         above, label = posixpath.split(folder)
         if _may_be_class(label) and "test" not in posixpath.basename(above).lower():
-            counts[above][label] += 1
-            endings[above].add(posixpath.splitext(name)[1])
-    if not counts:
+            files[above][label].add(name)
+    counts = {above: _counts(found) for above, found in files.items()}
+    likeliest = sorted(
+        counts,
+        key=lambda above: (
+            -len(counts[above]),
+            -counts[above].total(),
+            "train" not in above.lower(),
+            len(above),
+            above,
+        ),
+    )
+    if not likeliest or len(files[likeliest[0]]) < 2:
         return None
-    main = max(counts, key=lambda above: (len(counts[above]), counts[above].total()))
-    if len(counts[main]) < 2:
-        return None
-    alike = [
-        main,
-        *sorted(a for a in counts if a != main and counts[a].keys() <= counts[main].keys()),
-    ]
+    kept: list[str] = []
+    questions = []
+    for above in likeliest:
+        if files[above].keys() <= files[likeliest[0]].keys():
+            if copied := next((one for one in kept if _repeats(above, one, files)), None):
+                questions.append(
+                    f"{above or '.'} repeats the file names of {copied or '.'} and is left out: "
+                    "are they other pictures? then add its pattern to images"
+                )
+            else:
+                kept.append(above)
     patterns = tuple(
         posixpath.join(above, "{label}", "{id}") + ending
-        for above in alike
-        for ending in sorted(endings[above])
+        for above in kept
+        for ending in sorted(_endings(files[above]))
     )
-    total = sum((counts[above] for above in alike), Counter())
-    return LabelsInPaths(patterns, total, "the images lie in a folder a class")
+    why = "the images lie in a folder a class"
+    if len(kept) > 1:
+        why += f" ({' and '.join(above or '.' for above in kept)} hold the same classes)"
+    total = sum((counts[above] for above in kept), Counter())
+    return LabelsInPaths(patterns, total, why, tuple(questions))
 
 
 def labels_in_names(images: Sequence[str]) -> LabelsInPaths | None:
@@ -85,6 +106,20 @@ def labels_in_names(images: Sequence[str]) -> LabelsInPaths | None:
                 patterns = tuple(start + ending for ending in endings)
                 return LabelsInPaths(patterns, counts, "file names begin with a class")
     return None
+
+
+def _repeats(folder: str, other: str, files: Mapping[str, Mapping[str, set[str]]]) -> bool:
+    """Whether ``folder`` has no file that ``other`` lacks, and is no split of the same rows."""
+    same = all(names <= files[other].get(label, set()) for label, names in files[folder].items())
+    return same and bool(_HELD_BACK.search(folder)) == bool(_HELD_BACK.search(other))
+
+
+def _counts(files: Mapping[str, set[str]]) -> Counter[str]:
+    return Counter({label: len(names) for label, names in files.items()})
+
+
+def _endings(files: Mapping[str, set[str]]) -> set[str]:
+    return {posixpath.splitext(name)[1] for names in files.values() for name in names}
 
 
 def _may_be_class(name: str) -> bool:

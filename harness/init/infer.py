@@ -128,6 +128,7 @@ class _Inference:
         return Question("multilabel", "a row may mark none or several of the columns"), counts
 
     def _rows_from_paths(self, found: LabelsInPaths) -> tuple[Question, Counter[str]]:
+        self.questions += found.questions
         classes = sorted(found.counts)
         value = found.patterns[0] if len(found.patterns) == 1 else list(found.patterns)
         why = f"no table has labels; {found.why}: {_listed(classes)}"

@@ -245,6 +245,24 @@ def test_which_folders_may_be_classes(names: tuple[str, str], classes: bool) -> 
     assert (class_folders([f"{name}/1.png" for name in names]) is not None) == classes
 
 
+def test_a_copy_of_the_class_folders_is_left_out() -> None:
+    files = [f"{label}/{i}.png" for label in ("cat", "dog") for i in range(3)]
+    places = ("data/a", "data/train", "data/data/train", "data/data/val", "data/val")
+    found = class_folders([f"{place}/{file}" for place in places for file in files])
+    assert found is not None
+    assert found.patterns == ("data/train/{label}/{id}.png", "data/val/{label}/{id}.png")
+    assert found.counts == {"cat": 6, "dog": 6}
+    assert "data/train and data/val hold the same classes" in found.why
+    copies = {question.split(" and is left out")[0] for question in found.questions}
+    assert copies == {
+        "data/a repeats the file names of data/train",
+        "data/data/train repeats the file names of data/train",
+        "data/data/val repeats the file names of data/val",
+    }
+    seen = infer(Seen({}, tuple(f"{place}/{file}" for place in places for file in files)))
+    assert set(found.questions) <= set(seen.questions)
+
+
 def test_numbers_in_file_names_are_no_classes() -> None:
     assert labels_in_names(["x/1_0.png", "x/1_1.png", "x/2_0.png", "x/2_1.png"]) is None
     assert labels_in_names(["x/IMG_0.png", "x/IMG_1.png"]) is None
