@@ -18,7 +18,10 @@ from harness.init.records import Columns, Proposal, Seen, Setting
 from harness.init.tables import TrainTable, sample_submissions, train_tables
 
 FOLDS = 5
-_ORDER = ("train", "test", "images", "test_images", "sample_submission", "id", "label", "labels")
+_ORDER = (
+    *("train", "test", "images", "test_images", "sample_submission"),
+    *("id", "label", "labels", "separator"),
+)
 
 
 def infer(seen: Seen) -> Proposal:
@@ -112,6 +115,8 @@ class _Inference:
             first = ids[cells.tolist().index("")]
             doubt = f"{len(cells) - len(said)} row(s) have no label, the first is id {first!r}"
         self.data["label"] = Setting(label, why, doubt)
+        if question.separator != " ":
+            self.data["separator"] = Setting(question.separator, "joins the labels of a cell")
         return question, _class_counts(question, said)
 
     def _rows_of_marks(
@@ -207,7 +212,7 @@ def _class_counts(question: Question, texts: NDArray[Any]) -> Counter[str]:
     if question.task == "regression":
         return Counter()
     if question.task == "multilabel":
-        return Counter(word for text in texts for word in text.split())
+        return Counter(word for text in texts for word in text.split(question.separator) if word)
     return Counter(texts.tolist())
 
 

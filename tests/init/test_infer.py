@@ -83,10 +83,23 @@ def test_blank_labels_do_not_change_the_task(cells: list[object], task: Task) ->
     assert nothing.competition["task"].doubt == "what is asked?"
 
 
+@pytest.mark.parametrize("separator", ["|", ",", ";", ", ", " | "])
+def test_what_joins_labels_is_found(separator: str) -> None:
+    joined = separator.join(["frog eye", "scab"])
+    train = table(id=IDS, label=[joined, *["scab", "frog eye"] * 8, "scab", "rust", "rust"])
+    found = proposal(train=train)
+    assert found.competition["task"].value == "multilabel"
+    assert found.data["separator"].value == separator
+    assert found.folds["rare"].why == "class 'rust' has 2 rows for 5 folds"
+    names = proposal(train=table(id=IDS, label=["Doe, Jane", "Doe, John"] * 10))
+    assert names.competition["task"].value == "binary"
+
+
 def test_a_blank_among_joined_labels_means_none() -> None:
     found = proposal(train=table(id=IDS, label=["", "a b", *["a", "b"] * 9]))
     assert found.competition["task"].value == "multilabel"
     assert found.data["label"].doubt is None
+    assert "separator" not in found.data  # a space is what is meant without it
 
 
 def test_class_folders_come_before_a_table_without_a_known_label() -> None:
