@@ -1,7 +1,7 @@
 """What columns that nobody asked for may be good for: groups, metadata. And the metric. Pure."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from harness.competition import Task
 from harness.init.records import Columns, Setting
@@ -18,8 +18,15 @@ _ENTITY = re.compile(
 _PLACE = re.compile("site|location|group|scene", re.I)
 
 
-def usual_metric(task: Task, *, column_a_class: bool) -> Setting:
-    """A guess, marked as one; ``column_a_class``: whether the submission has a column a class."""
+def usual_metric(task: Task, *, column_a_class: bool, guesses: int = 1) -> Setting:
+    """A guess, marked as one.
+
+    ``column_a_class``: whether the submission has a column a class; ``guesses``: how many classes
+    it names in a cell.
+    """
+    doubt = "what does the competition's page say?"
+    if task == "multiclass" and guesses > 1:
+        return Setting(f"map@{guesses}", f"a guess: the sample has {guesses} guesses a row", doubt)
     metric = {
         "binary": "roc_auc",
         "multiclass": "log_loss" if column_a_class else "accuracy",
@@ -27,7 +34,15 @@ def usual_metric(task: Task, *, column_a_class: bool) -> Setting:
         "ordinal": "quadratic_weighted_kappa",
         "regression": "rmse",
     }[task]
-    return Setting(metric, f"a guess: usual for {task}", "what does the competition's page say?")
+    return Setting(metric, f"a guess: usual for {task}", doubt)
+
+
+def guesses_in(cells: Iterable[str], classes: Container[str]) -> int:
+    """How many classes each of the sample submission's cells names; 1 if that is not certain."""
+    several = [cell.split() for cell in cells]
+    (most, *others) = {len(words) for words in several}
+    known = all(word in classes for words in several for word in words)
+    return most if known and not others else 1
 
 
 def group_candidates(columns: Columns, unused: Sequence[str], fewest: int) -> tuple[Setting, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.competition import Task
 from harness.init.classes import LabelsInPaths, labels_in_paths
-from harness.init.hints import group_candidates, metadata_candidates, usual_metric
+from harness.init.hints import group_candidates, guesses_in, metadata_candidates, usual_metric
 from harness.init.labels import Question, is_marks, question_of
 from harness.init.places import Index, places_called_test, places_of
 from harness.init.records import Columns, Proposal, Seen, Setting
@@ -67,6 +67,10 @@ class _Inference:
             question, labels = self._rows_from_nothing()
         self._sample_and_test(train)
         groups, metadata = self._of_use(train)
+        guesses = 1
+        if self.sample and len(self.asked) == 2:
+            guesses = guesses_in(self.seen.tables[self.sample][self.asked[1]], labels)
+        column_a_class = len(self.asked) > 2
         folds = {}
         few = {label: rows for label, rows in labels.items() if 0 < rows < FOLDS}
         if few:
@@ -76,7 +80,9 @@ class _Inference:
         return Proposal(
             {
                 "task": Setting(question.task, question.why, question.doubt),
-                "metric": usual_metric(question.task, column_a_class=len(self.asked) > 2),
+                "metric": usual_metric(
+                    question.task, column_a_class=column_a_class, guesses=guesses
+                ),
             },
             {key: self.data[key] for key in _ORDER if key in self.data},
             folds,

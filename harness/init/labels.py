@@ -43,7 +43,10 @@ def question_of(column: str, texts: NDArray[Any], asked: Sequence[str] | None) -
         return Question("binary", f"{column!r} is {values[0]!r} or {values[1]!r}")
     numbers = _numbers(values)
     if numbers is None:
-        return Question("multiclass", f"{column!r} holds {len(values)} different texts")
+        odd = next((value for value in values if re.search("[|;]", value)), None)
+        doubt = f"does {odd!r} join labels? then task = 'multilabel', with their separator"
+        said = f"{column!r} holds {len(values)} different texts"
+        return Question("multiclass", said, doubt if odd else None)
     whole = bool((numbers == np.round(numbers)).all())
     steps = whole and set(numbers) == set(np.arange(numbers.min(), numbers.max() + 1))
     wanted = _numbers(asked) if asked is not None else None

@@ -9,7 +9,7 @@ from harness.init.hints import group_candidates
 from harness.init.infer import infer
 from harness.init.labels import question_of
 from harness.init.places import Index, places_of
-from harness.init.records import Proposal, Seen
+from harness.init.records import Proposal, Seen, Setting
 
 
 def table(**columns: list[object]) -> dict[str, np.ndarray]:
@@ -93,6 +93,19 @@ def test_what_joins_labels_is_found(separator: str) -> None:
     assert found.folds["rare"].why == "class 'rust' has 2 rows for 5 folds"
     names = proposal(train=table(id=IDS, label=["Doe, Jane", "Doe, John"] * 10))
     assert names.competition["task"].value == "binary"
+
+
+def test_a_sample_with_several_guesses_asks_for_map() -> None:
+    whales = table(id=IDS, label=["new", "w1", "w2", "w3"] * 5)
+
+    def metric(*cells: str) -> Setting:
+        sample = table(id=IDS[:2], label=list(cells))
+        return proposal(train=whales, sample_submission=sample).competition["metric"]
+
+    assert metric("new w1 w2", "w1 new w3").value == "map@3"
+    assert "3 guesses" in metric("new w1 w2", "w1 new w3").why
+    for cells in (("new", "w1"), ("new w1", "w1"), ("new w1", "w1 other")):
+        assert metric(*cells).value == "accuracy"
 
 
 def test_a_blank_among_joined_labels_means_none() -> None:
@@ -180,6 +193,7 @@ def test_rare_classes_are_spread_over_the_folds() -> None:
         ("label", ["cat", "dog"], ["0.5"], "binary", False),
         ("label", ["0", "1"], ["0"], "binary", False),
         ("species", ["Maize", "Common wheat", "Black grass"], None, "multiclass", False),
+        ("labels", ["scab|rust", "healthy", "blight"], None, "multiclass", True),
         ("labels", ["scab rust", "scab", "rust", "healthy"], ["healthy"], "multilabel", False),
         ("label", list("01234"), ["4"], "multiclass", True),
         ("label", list("01234"), None, "multiclass", False),
