@@ -11,6 +11,7 @@ from PIL import Image
 from tiny import write_table
 
 from harness.competition import load_competition
+from harness.errors import DataError
 from harness.init.infer import infer
 from harness.init.look import look
 from harness.init.records import Proposal, Seen, Setting
@@ -68,6 +69,24 @@ def test_links_out_of_the_folder_are_ignored_and_told(tmp_path: Path) -> None:
     assert len(seen.images) == 12
     assert any("labels.csv is a link that leads out" in note for note in seen.notes)
     assert any("brace" in note for note in seen.notes)
+    assert any(note.startswith("folder is a link to a folder: not followed") for note in seen.notes)
+
+
+def test_a_folder_of_nothing_but_links_is_told(tmp_path: Path) -> None:
+    source = laid_out(tmp_path / "downloaded")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/train").symlink_to(source / "train")
+    with pytest.raises(DataError, match="train is a link to a folder: not followed"):
+        look(tmp_path / "linked")
+
+
+def test_a_table_with_other_separators_is_told(tmp_path: Path) -> None:
+    source = laid_out(tmp_path / "downloaded")
+    (source / "train.csv").write_text("id;label\n1;a\n", encoding="utf-8")
+    seen = look(source)
+    assert seen.tables == {}
+    (note,) = seen.notes
+    assert note == "train.csv has ';' where commas should be between its columns: ignored"
 
 
 def test_a_damaged_table_is_told(tmp_path: Path) -> None:
