@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 MOST_CLASSES = 1000
+STRAYS = 0.01
+"""The share of a folder's files, and always one, that need not begin with a class."""
 _NO_CLASS = re.compile(r"image|img|jpe?g|png|data|\d+x\d+|.*(part|fold|split|batch)[ _-]?\d+", re.I)
 _NO_CLASS_WORDS = frozenset(
     ("train", "training", "test", "testing", "val", "valid", "validation", "images", "imgs")
@@ -87,25 +89,41 @@ def labels_in_names(images: Sequence[str]) -> LabelsInPaths | None:
     >>> labels_in_names(["x/cat.0.jpg", "x/cat.1.jpg", "x/dog.0.jpg", "x/dog.1.jpg"]).patterns
     ('x/{label}.{id}.jpg',)
     """
-    folders: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    folders: dict[str, list[str]] = defaultdict(list)
     for path in images:
         folder, name = posixpath.split(path)
-        folders[folder].append(posixpath.splitext(name))
+        folders[folder].append(name)
     for folder in sorted(folders, key=lambda name: ("test" in name.lower(), name)):
         for separator in "._-":
-            split = [stem.partition(separator) for stem, _ in folders[folder]]
-            counts = Counter(label for label, _, _ in split)
-            if (
-                all(label and rest for label, _, rest in split)
-                and 2 <= len(counts) <= MOST_CLASSES
-                and min(counts.values()) >= 2
-                and all(re.search("[^0-9]", label) and _may_be_class(label) for label in counts)
-            ):
-                endings = sorted({ending for _, ending in folders[folder]})
-                start = posixpath.join(folder, f"{{label}}{separator}{{id}}")
-                patterns = tuple(start + ending for ending in endings)
-                return LabelsInPaths(patterns, counts, "file names begin with a class")
+            if found := _names_begin_with(separator, folder, folders[folder]):
+                return found
     return None
+
+
+def _names_begin_with(separator: str, folder: str, names: Sequence[str]) -> LabelsInPaths | None:
+    """The classes that nearly all names begin with, each of them two or more."""
+    labels = [_before(separator, name) for name in names]
+    counts = Counter(label for label in labels if label)
+    counts = Counter({label: rows for label, rows in counts.items() if rows >= 2})
+    strays = [name for name, label in zip(names, labels, strict=True) if label not in counts]
+    if not 2 <= len(counts) <= MOST_CLASSES or len(strays) > max(1, STRAYS * len(names)):
+        return None
+    questions = [
+        f"{len(strays)} file(s) such as {posixpath.join(folder, stray)} begin with no class: "
+        "are they training pictures? else move them away"
+        for stray in strays[:1]
+    ]
+    known = (n for n, label in zip(names, labels, strict=True) if label in counts)
+    endings = sorted({posixpath.splitext(name)[1] for name in known})
+    start = posixpath.join(folder, f"{{label}}{separator}{{id}}")
+    patterns = tuple(start + ending for ending in endings)
+    return LabelsInPaths(patterns, counts, "file names begin with a class", tuple(questions))
+
+
+def _before(separator: str, name: str) -> str:
+    """What may be a class before the separator, else nothing."""
+    label, _, rest = posixpath.splitext(name)[0].partition(separator)
+    return label if rest and re.search("[^0-9]", label) and _may_be_class(label) else ""
 
 
 def _repeats(folder: str, other: str, files: Mapping[str, Mapping[str, set[str]]]) -> bool:

@@ -296,3 +296,15 @@ def test_numbers_in_file_names_are_no_classes() -> None:
     assert (
         labels_in_names([f"x/{name}_{i}.png" for name in ("Train", "Test") for i in "01"]) is None
     )
+
+
+def test_a_stray_file_is_a_question() -> None:
+    pets = [f"train/{pet}.{i}.jpg" for pet in ("cat", "dog") for i in range(100)]
+    found = labels_in_names([*pets, "train/logo.png", "train/a.b.jpg"])
+    assert found is not None
+    assert found.patterns == ("train/{label}.{id}.jpg",)
+    assert found.counts == {"cat": 100, "dog": 100}
+    (question,) = found.questions
+    assert question.startswith("2 file(s) such as train/logo.png begin with no class")
+    assert labels_in_names([*pets, *(f"train/{i}.jpg" for i in range(3))]) is None
+    assert labels_in_names([*pets[:4], *pets[-4:], "train/logo.jpg"]) is not None
