@@ -4,7 +4,7 @@ What cannot be decided becomes a question for the user, never a silent guess.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from harness.init.hints import group_candidates, guesses_in, metadata_candidates
 from harness.init.labels import Question, is_marks, question_of
 from harness.init.places import Index, places_called_test, places_of
 from harness.init.records import Columns, Proposal, Seen, Setting
-from harness.init.tables import TrainTable, sample_submissions, train_tables
+from harness.init.tables import TrainTable, no_image, sample_submissions, train_tables
 
 FOLDS = 5
 _ORDER = (
@@ -64,7 +64,7 @@ class _Inference:
         elif in_paths is not None:
             question, labels = self._rows_from_paths(in_paths)
         else:
-            question, labels = self._rows_from_nothing()
+            question, labels = self._rows_from_nothing(tables)
         self._sample_and_test(train)
         groups, metadata = self._of_use(train)
         guesses = 1
@@ -149,8 +149,15 @@ class _Inference:
         task: Task = "binary" if len(classes) == 2 else "multiclass"
         return Question(task, f"{len(classes)} classes"), found.counts
 
-    def _rows_from_nothing(self) -> tuple[Question, Counter[str]]:
-        self.questions.append("no table, folder or file name seems to hold the labels")
+    def _rows_from_nothing(self, tables: Mapping[str, Columns]) -> tuple[Question, Counter[str]]:
+        strangers = [
+            f"{name}: {said}"
+            for name, columns in tables.items()
+            if (said := no_image(columns, self.asked, self.index))
+        ]
+        self.questions.append(
+            "; ".join(["no table, folder or file name seems to hold the labels", *strangers[:3]])
+        )
         self.data["images"] = Setting("train/{label}/{id}.png", "only an example")
         return Question("multiclass", "not known without labels", "what is asked?"), Counter()
 

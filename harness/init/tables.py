@@ -57,6 +57,23 @@ def train_tables(
     return sorted(found, key=lambda table: (-table.score, table.name))
 
 
+def no_image(columns: Columns, asked: Sequence[str], images: Index) -> str | None:
+    """The first id without an image, of a table that would be the training table if it had one."""
+    name = next((name for name in asked[:1] if name in columns), next(iter(columns)))
+    missing = next((id_ for id_ in columns[name] if not places_of([id_], images).found), None)
+    if missing is None:
+        return None
+    said = f"no image is called {missing!r}"
+    padded = next((path for path in sorted(images.paths) if _number(path) == missing), None)
+    return f"{said}, but {padded}: did it lose its zeros?" if padded else said
+
+
+def _number(path: str) -> str:
+    """The file's number without leading zeros, and nothing if its name is none."""
+    stem = posixpath.splitext(posixpath.basename(path))[0]
+    return stem.lstrip("0") or "0" if stem.isdecimal() else ""
+
+
 def _id_column(columns: Columns, asked: Sequence[str], images: Index) -> str | None:
     """The column whose cells name images and hardly repeat; the sample's id column if it does."""
     named = [name for name in asked[:1] if name in columns]

@@ -115,6 +115,18 @@ def test_a_blank_among_joined_labels_means_none() -> None:
     assert "separator" not in found.data  # a space is what is meant without it
 
 
+def test_a_table_whose_ids_name_no_image_is_told() -> None:
+    images = tuple(f"train/{int(i):05d}.png" for i in IDS)
+    (question, *_) = proposal(images=images, train=TRAIN).questions
+    assert question.startswith("no table, folder or file name seems to hold the labels")
+    assert (
+        "train.csv: no image is called '0', but train/00000.png: did it lose its zeros?" in question
+    )
+    some = tuple(f"train/{i}.png" for i in IDS[:8])
+    (question, *_) = proposal(images=some, train=TRAIN).questions
+    assert "train.csv: no image is called '8'" in question
+
+
 def test_class_folders_come_before_a_table_without_a_known_label() -> None:
     images = tuple(f"{'ab'[int(i) % 2]}/{i}.png" for i in IDS)
     noted = table(file=[f"{'ab'[int(i) % 2]}/{i}" for i in IDS], age=IDS, seen=IDS)
