@@ -6,7 +6,6 @@ from collections.abc import Container, Iterable, Sequence
 from harness.competition import Task
 from harness.init.records import Columns, Setting
 
-MOST_METADATA = 20
 MOST_CATEGORIES = 50
 """harness.data.metadata refuses a column of text with more."""
 _ENTITY = re.compile(
@@ -77,7 +76,7 @@ def group_candidates(columns: Columns, unused: Sequence[str], fewest: int) -> tu
 
 def metadata_candidates(train: Columns, test: Columns, unused: Sequence[str]) -> tuple[str, ...]:
     """Columns of both tables that say something, can become numbers and name no entity."""
-    fit = [
+    return tuple(
         name
         for name in unused
         if name in test
@@ -85,8 +84,7 @@ def metadata_candidates(train: Columns, test: Columns, unused: Sequence[str]) ->
         and (values := set(train[name]))
         and len(values) > 1
         and (len(values) <= MOST_CATEGORIES or _are_numbers(train[name]))
-    ]
-    return tuple(fit[:MOST_METADATA])
+    )
 
 
 def _are_numbers(cells: Iterable[str]) -> bool:

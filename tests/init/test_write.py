@@ -34,6 +34,19 @@ def test_any_text_is_sound_toml(text: str, names: list[str]) -> None:
     assert found["data"]["group"] == text
 
 
+def test_of_many_columns_for_metadata_the_first_are_named() -> None:
+    settings = {"task": Setting("binary", "x"), "metric": Setting("roc_auc", "x")}
+    columns = tuple(f"margin{i}" for i in range(192))
+
+    def written(metadata: tuple[str, ...]) -> str:
+        return as_toml(
+            Proposal(settings, {"images": Setting("{id}", "x")}, metadata=metadata), "x", ""
+        )
+
+    assert '"margin19"]  # the first 20 of 192' in written(columns)
+    assert '"margin19"]   ' in written(columns[:20])
+
+
 def laid_out(folder: Path) -> Path:
     (folder / "train").mkdir(parents=True)
     rows = [[f"{i}", "ab"[i % 2]] for i in range(12)]
