@@ -4,7 +4,7 @@ What cannot be decided becomes a question for the user, never a silent guess.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,7 +15,13 @@ from harness.init.hints import group_candidates, guesses_in, metadata_candidates
 from harness.init.labels import Question, is_marks, question_of
 from harness.init.places import Index, places_called_test, places_of
 from harness.init.records import Columns, Proposal, Seen, Setting
-from harness.init.tables import TrainTable, no_image, sample_submissions, train_tables
+from harness.init.tables import (
+    TrainTable,
+    is_called_label,
+    no_image,
+    sample_submissions,
+    train_tables,
+)
 
 FOLDS = 5
 _ORDER = (
@@ -46,6 +52,31 @@ class _Inference:
             )
 
     def proposal(self) -> Proposal:
+        train, question, labels = self._rows()
+        self._sample_and_test(train)
+        groups, metadata = self._of_use(train)
+        folds = {}
+        few = {label: rows for label, rows in labels.items() if 0 < rows < FOLDS}
+        if few:
+            label = min(few, key=lambda one: (few[one], one))
+            why = f"class {label!r} has {few[label]} rows for {FOLDS} folds"
+            folds["rare"] = Setting("spread", why)
+        return Proposal(
+            {
+                "task": Setting(question.task, question.why, question.doubt),
+                "metric": self._metric(question.task, labels),
+            },
+            {key: self.data[key] for key in _ORDER if key in self.data},
+            folds,
+            groups,
+            metadata,
+            tuple(self.questions),
+        )
+
+    # ---- the training rows
+
+    def _rows(self) -> tuple[TrainTable | None, Question, Counter[str]]:
+        """A table with labels; else labels in paths; else a table whose label nobody knows."""
         tables = {name: has for name, has in self.seen.tables.items() if name != self.sample}
         fit = train_tables(tables, self.asked, self.index)
         known = bool(fit and fit[0].labels)
@@ -60,38 +91,10 @@ class _Inference:
                 f"{fit[1].name} fits as the training table as well as {fit[0].name}"
             )
         if train is not None:
-            question, labels = self._rows_from_table(train)
-        elif in_paths is not None:
-            question, labels = self._rows_from_paths(in_paths)
-        else:
-            question, labels = self._rows_from_nothing(tables)
-        self._sample_and_test(train)
-        groups, metadata = self._of_use(train)
-        guesses = 1
-        if self.sample and len(self.asked) == 2:
-            guesses = guesses_in(self.seen.tables[self.sample][self.asked[1]], labels)
-        column_a_class = len(self.asked) > 2
-        folds = {}
-        few = {label: rows for label, rows in labels.items() if 0 < rows < FOLDS}
-        if few:
-            label = min(few, key=lambda one: (few[one], one))
-            why = f"class {label!r} has {few[label]} rows for {FOLDS} folds"
-            folds["rare"] = Setting("spread", why)
-        return Proposal(
-            {
-                "task": Setting(question.task, question.why, question.doubt),
-                "metric": usual_metric(
-                    question.task, column_a_class=column_a_class, guesses=guesses
-                ),
-            },
-            {key: self.data[key] for key in _ORDER if key in self.data},
-            folds,
-            groups,
-            metadata,
-            tuple(self.questions),
-        )
-
-    # ---- the training rows
+            return train, *self._rows_from_table(train)
+        if in_paths is not None:
+            return None, *self._rows_from_paths(in_paths)
+        return None, *self._rows_from_nothing(tables)
 
     def _rows_from_table(self, train: TrainTable) -> tuple[Question, Counter[str]]:
         columns, labels = train.columns, train.labels
@@ -109,11 +112,15 @@ class _Inference:
         if len(labels) > 1:
             return self._rows_of_marks(columns, labels)
         (label,) = labels
-        same = label in self.asked
-        why = "is the sample's column" if same else "holds the sample's columns as its values"
-        why = why if self.sample else "by its name"
+        asked = None
+        if self.sample and label in self.asked:
+            asked = self.seen.tables[self.sample][label].tolist()
+            why = "is the sample's column"
+        elif len(self.asked) > 2:
+            why = "holds the sample's columns as its values"
+        else:
+            why = "by its name" if is_called_label(label) else "the only column beside the id"
         cells = columns[label]
-        asked = self.seen.tables[self.sample][label].tolist() if self.sample and same else None
         said = cells[cells != ""]
         question = question_of(label, said, asked)
         doubt = None
@@ -162,6 +169,12 @@ class _Inference:
         return Question("multiclass", "not known without labels", "what is asked?"), Counter()
 
     # ---- test rows, sample, metric and what may be of use
+
+    def _metric(self, task: Task, classes: Container[str]) -> Setting:
+        guesses = 1
+        if self.sample and len(self.asked) == 2:
+            guesses = guesses_in(self.seen.tables[self.sample][self.asked[1]], classes)
+        return usual_metric(task, column_a_class=len(self.asked) > 2, guesses=guesses)
 
     def _sample_and_test(self, train: TrainTable | None) -> None:
         if self.sample is None:

@@ -57,6 +57,11 @@ def train_tables(
     return sorted(found, key=lambda table: (-table.score, table.name))
 
 
+def is_called_label(column: str) -> bool:
+    """Whether the column's name is one that labels have."""
+    return bool(_LABEL.match(column))
+
+
 def no_image(columns: Columns, asked: Sequence[str], images: Index) -> str | None:
     """The first id without an image, of a table that would be the training table if it had one."""
     name = next((name for name in asked[:1] if name in columns), next(iter(columns)))
@@ -95,5 +100,5 @@ def _label_columns(columns: Columns, id_column: str, targets: Sequence[str]) -> 
         values = {name: set(columns[name]) - {""} for name in others}
         fit = [n for n in others if len(values[n]) > 1 and values[n] <= set(targets)]
         return fit[:1]
-    named = [name for name in others if _LABEL.match(name)]
+    named = [name for name in others if is_called_label(name)]
     return named[:1] if named or len(others) != 1 else others

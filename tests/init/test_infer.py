@@ -59,6 +59,21 @@ def test_no_label_is_a_question_and_no_guess() -> None:
     assert any("seems to hold the labels" in question for question in nothing.questions)
 
 
+def test_the_reason_for_a_label_is_the_true_one() -> None:
+    other = table(id=IDS[:5], target=[0] * 5)
+    wide = table(id=IDS[:5], a=[0] * 5, b=[0] * 5)
+
+    def reason(column: str, sample: dict[str, np.ndarray] | None) -> str:
+        train = table(id=IDS, **{column: ["a", "b"] * 10})
+        samples = {} if sample is None else {"sample_submission": sample}
+        return proposal(train=train, **samples).data["label"].why
+
+    assert reason("label", SAMPLE) == "is the sample's column"
+    assert reason("sort", wide) == "holds the sample's columns as its values"
+    assert reason("label", other) == reason("label", None) == "by its name"
+    assert reason("sort", other) == reason("sort", None) == "the only column beside the id"
+
+
 def test_an_id_that_repeats_is_a_question() -> None:
     twice = table(id=[*IDS, "3"], label=["a", "b"] * 10 + ["b"])
     found = proposal(train=twice, sample_submission=SAMPLE)
