@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.init.records import listed
+
 MOST_CLASSES = 1000
 STRAYS = 0.01
 """The share of a folder's files, and always one, that need not begin with a class."""
@@ -61,14 +63,11 @@ def class_folders(images: Sequence[str]) -> LabelsInPaths | None:
     if not likeliest or len(files[likeliest[0]]) < 2:
         return None
     kept: list[str] = []
-    questions = []
+    copies: list[str] = []
     for above in likeliest:
         if files[above].keys() <= files[likeliest[0]].keys():
             if copied := next((one for one in kept if _repeats(above, one, files)), None):
-                questions.append(
-                    f"{above or '.'} repeats the file names of {copied or '.'} and is left out: "
-                    "are they other pictures? then add its pattern to images"
-                )
+                copies.append(f"{above or '.'} (of {copied or '.'})")
             else:
                 kept.append(above)
     patterns = tuple(
@@ -78,9 +77,15 @@ def class_folders(images: Sequence[str]) -> LabelsInPaths | None:
     )
     why = "the images lie in a folder a class"
     if len(kept) > 1:
-        why += f" ({' and '.join(above or '.' for above in kept)} hold the same classes)"
+        why += f" ({listed([above or '.' for above in kept], ' and ')} hold the same classes)"
+    questions: tuple[str, ...] = ()
+    if copies:
+        questions = (
+            f"left out, for their file names repeat another folder's: {listed(copies)}; "
+            "are they other pictures? then add their patterns to images",
+        )
     total = sum((counts[above] for above in kept), Counter())
-    return LabelsInPaths(patterns, total, why, tuple(questions))
+    return LabelsInPaths(patterns, total, why, questions)
 
 
 def labels_in_names(images: Sequence[str]) -> LabelsInPaths | None:

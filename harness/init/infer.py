@@ -14,7 +14,7 @@ from harness.init.classes import LabelsInPaths, labels_in_paths
 from harness.init.hints import group_candidates, guesses_in, metadata_candidates, usual_metric
 from harness.init.labels import Question, is_marks, question_of
 from harness.init.places import Index, places_called_test, places_of
-from harness.init.records import Columns, Proposal, Seen, Setting
+from harness.init.records import Columns, Proposal, Seen, Setting, listed
 from harness.init.tables import (
     TrainTable,
     is_called_label,
@@ -48,7 +48,7 @@ class _Inference:
         self.asked = list(seen.tables[samples[0]]) if samples else []  # the id first
         if len(samples) > 1:
             self.questions.append(
-                f"{_listed(samples[1:])} may be the sample submission instead of {self.sample}"
+                f"{listed(samples[1:])} may be the sample submission instead of {self.sample}"
             )
 
     def proposal(self) -> Proposal:
@@ -106,7 +106,7 @@ class _Inference:
         self._place("images", places.patterns, len(set(ids)), places.found, places.others)
         if not labels:
             self.questions.append(
-                f"which column is the label? {train.name} has {_listed(list(columns)[:20])}"
+                f"which column is the label? {train.name} has {listed(list(columns)[:20])}"
             )
             return Question("multiclass", "not known without a label", "what is asked?"), Counter()
         if len(labels) > 1:
@@ -137,7 +137,7 @@ class _Inference:
     ) -> tuple[Question, Counter[str]]:
         self.data["labels"] = Setting(list(labels), "the sample's columns, which the table has")
         if not all(is_marks(columns[name]) for name in labels):
-            doubt = f"the columns {_listed(labels)} hold more than 0 and 1"
+            doubt = f"the columns {listed(labels)} hold more than 0 and 1"
             return Question("multilabel", "several label columns", doubt), Counter()
         marks = [[cell.startswith("1") for cell in columns[name]] for name in labels]
         counts = Counter({name: sum(row) for name, row in zip(labels, marks, strict=True)})
@@ -149,7 +149,7 @@ class _Inference:
         self.questions += found.questions
         classes = sorted(found.counts)
         value = found.patterns[0] if len(found.patterns) == 1 else list(found.patterns)
-        why = f"no table has labels; {found.why}: {_listed(classes)}"
+        why = f"no table has labels; {found.why}: {listed(classes)}"
         self.data["images"] = Setting(value, why)
         if self.asked:
             self.data["id"] = Setting(self.asked[0], "the sample's first column")
@@ -211,7 +211,7 @@ class _Inference:
         if found is not None and found < ids:
             doubt = f"{ids - found} of {ids} ids have no image"
         elif others:
-            doubt = f"{_listed(others)} would fit as well"
+            doubt = f"{listed(others)} would fit as well"
         why = "by the ids" if found is not None else "by the folder's name"
         value = patterns[0] if len(patterns) == 1 else list(patterns)
         self.data[key] = Setting(value, why, doubt)
@@ -254,7 +254,3 @@ def _id_setting(column: str, ids: Sequence[str]) -> Setting:
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")
