@@ -37,7 +37,7 @@ def question_of(column: str, texts: NDArray[Any], asked: Sequence[str] | None) -
         return Question("multiclass", f"{column!r} is blank", "what is asked?")
     for separator in _SEPARATORS:
         if joined := _joined(values, separator):
-            why = f"cells such as {joined!r} join labels"
+            why = f"cells such as {joined!r} join labels with {separator!r}"
             return Question("multilabel", why, separator=separator)
     if len(values) == 2:
         return Question("binary", f"{column!r} is {values[0]!r} or {values[1]!r}")
