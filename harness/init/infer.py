@@ -3,29 +3,31 @@
 What cannot be decided becomes a question for the user, never a silent guess.
 """
 
-import posixpath
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from harness.competition import Task
-from harness.init.hints import group_candidates, metadata_candidates, usual_metric
+from harness.init.classes import LabelsInPaths, labels_in_paths
+from harness.init.hints import group_candidates, guesses_in, metadata_candidates, usual_metric
 from harness.init.labels import Question, is_marks, question_of
-from harness.init.places import (
-    Index,
-    class_folders,
-    labels_in_names,
-    places_called_test,
-    places_of,
+from harness.init.places import Index, places_called_test, places_of
+from harness.init.records import Columns, Proposal, Seen, Setting, listed
+from harness.init.tables import (
+    TrainTable,
+    is_called_label,
+    no_image,
+    sample_submissions,
+    train_tables,
 )
-from harness.init.records import Columns, Proposal, Seen, Setting
 
 FOLDS = 5
-_ORDER = ("train", "test", "images", "test_images", "sample_submission", "id", "label", "labels")
-_LABEL = re.compile(r"^(label|labels|class|target|category|species|breed|diagnosis|y)$", re.I)
+_ORDER = (
+    *("train", "test", "images", "test_images", "sample_submission"),
+    *("id", "label", "labels", "separator"),
+)
 
 
 def infer(seen: Seen) -> Proposal:
@@ -41,15 +43,16 @@ class _Inference:
         self.index = Index(seen.images)
         self.data: dict[str, Setting] = {}
         self.questions: list[str] = []
-        self.sample = self._sample()
-        self.asked = self._columns_asked()
+        samples = sample_submissions(seen.tables)
+        self.sample = samples[0] if samples else None
+        self.asked = list(seen.tables[samples[0]]) if samples else []  # the id first
+        if len(samples) > 1:
+            self.questions.append(
+                f"{listed(samples[1:])} may be the sample submission instead of {self.sample}"
+            )
 
     def proposal(self) -> Proposal:
-        train = self._train()
-        if train is None:
-            question, labels = self._rows_from_paths()
-        else:
-            question, labels = self._rows_from_table(train)
+        train, question, labels = self._rows()
         self._sample_and_test(train)
         groups, metadata = self._of_use(train)
         folds = {}
@@ -61,7 +64,7 @@ class _Inference:
         return Proposal(
             {
                 "task": Setting(question.task, question.why, question.doubt),
-                "metric": usual_metric(question.task, column_a_class=len(self.asked) > 2),
+                "metric": self._metric(question.task, labels),
             },
             {key: self.data[key] for key in _ORDER if key in self.data},
             folds,
@@ -70,99 +73,71 @@ class _Inference:
             tuple(self.questions),
         )
 
-    # ---- the sample submission
+    # ---- the training rows
 
-    def _sample(self) -> str | None:
-        named = [
-            name
-            for name, columns in self.seen.tables.items()
-            if re.search(r"sample|submission", posixpath.basename(name), re.I) and len(columns) > 1
-        ]
-        named.sort(key=lambda name: (not re.search("sample.*submission", name, re.I), len(name)))
-        if len(named) > 1:
+    def _rows(self) -> tuple[TrainTable | None, Question, Counter[str]]:
+        """A table with labels; else labels in paths; else a table whose label nobody knows."""
+        tables = {name: has for name, has in self.seen.tables.items() if name != self.sample}
+        fit = train_tables(tables, self.asked, self.index)
+        known = bool(fit and fit[0].labels)
+        in_paths = None if known else labels_in_paths(self.seen.images)
+        if in_paths is not None and fit:
             self.questions.append(
-                f"{_listed(named[1:])} may be the sample submission instead of {named[0]}"
+                f"{fit[0].name} names images, too: does a column of it hold the label?"
             )
-        return named[0] if named else None
+        train = fit[0] if fit and in_paths is None else None
+        if train is not None and len(fit) > 1 and fit[0].score == fit[1].score:
+            self.questions.append(
+                f"{fit[1].name} fits as the training table as well as {fit[0].name}"
+            )
+        if train is not None:
+            return train, *self._rows_from_table(train)
+        if in_paths is not None:
+            return None, *self._rows_from_paths(in_paths)
+        return None, *self._rows_from_nothing(tables)
 
-    def _columns_asked(self) -> list[str]:
-        """The sample's columns, the id first; empty without a sample."""
-        return list(self.seen.tables[self.sample]) if self.sample else []
-
-    # ---- the training table
-
-    def _train(self) -> str | None:
-        """The table whose rows have labels, and images by an id."""
-        scores = {name: self._train_score(name) for name in self.seen.tables if name != self.sample}
-        fit = sorted((n for n in scores if scores[n] >= 3), key=lambda n: (-scores[n], n))
-        if len(fit) > 1 and scores[fit[0]] == scores[fit[1]]:
-            self.questions.append(f"{fit[1]} fits as the training table as well as {fit[0]}")
-        return fit[0] if fit else None
-
-    def _train_score(self, name: str) -> int:
-        columns = self.seen.tables[name]
-        base = posixpath.basename(name).lower()
-        id_column = self._id_column(columns)
-        if id_column is None:
-            return 0
-        labelled = self._label_columns(columns, id_column)
-        return 2 + 2 * bool(labelled) + bool(re.search("train|label", base)) - 3 * ("test" in base)
-
-    def _id_column(self, columns: Columns) -> str | None:
-        """The column whose cells differ and name images; the sample's id column if it does."""
-        named = [name for name in self.asked[:1] if name in columns]
-        for name in (*named, *(other for other in columns if other not in named)):
-            cells = columns[name].tolist()
-            if len(set(cells)) == len(cells) and (
-                places_of(cells, self.index).found > len(cells) / 2
-            ):
-                return name
-        return None
-
-    def _label_columns(self, columns: Columns, id_column: str) -> list[str]:
-        """The sample's own columns; else the one whose values they are; else what is called so."""
-        targets = self.asked[1:]
-        if targets and all(name in columns for name in targets):
-            return targets
-        others = [name for name in columns if name != id_column]
-        if len(targets) > 1:
-            return [
-                n for n in others if 1 < len(set(columns[n]) & set(targets)) == len(set(columns[n]))
-            ][:1]
-        named = [name for name in others if _LABEL.match(name)]
-        return named[:1] if named or len(others) != 1 else others
-
-    def _rows_from_table(self, train: str) -> tuple[Question, Counter[str]]:
-        columns = self.seen.tables[train]
-        id_column = self._id_column(columns)
-        assert id_column is not None  # else it would not be the training table
-        ids = columns[id_column].tolist()
+    def _rows_from_table(self, train: TrainTable) -> tuple[Question, Counter[str]]:
+        columns, labels = train.columns, train.labels
+        ids = columns[train.id].tolist()
         places = places_of(ids, self.index, "train", avoid="test")
-        labels = self._label_columns(columns, id_column)
-        self.data["train"] = Setting(train, f"has labels and {len(ids)} rows")
-        self.data["id"] = Setting(id_column, "every cell differs and is the name of an image")
-        self._place("images", places.patterns, len(ids), places.found, places.others)
+        has = "has labels and" if labels else "names images in"
+        self.data["train"] = Setting(train.name, f"{has} {len(ids)} rows")
+        self.data["id"] = _id_setting(train.id, ids)
+        self._place("images", places.patterns, len(set(ids)), places.found, places.others)
         if not labels:
             self.questions.append(
-                f"which column is the label? {train} has {_listed(list(columns)[:20])}"
+                f"which column is the label? {train.name} has {listed(list(columns)[:20])}"
             )
             return Question("multiclass", "not known without a label", "what is asked?"), Counter()
         if len(labels) > 1:
             return self._rows_of_marks(columns, labels)
         (label,) = labels
-        same = label in self.asked
-        why = "is the sample's column" if same else "holds the sample's columns as its values"
-        self.data["label"] = Setting(label, why if self.sample else "by its name")
-        asked = self.seen.tables[self.sample][label].tolist() if self.sample and same else None
-        question = question_of(label, columns[label], asked)
-        return question, _class_counts(question, columns[label])
+        asked = None
+        if self.sample and label in self.asked:
+            asked = self.seen.tables[self.sample][label].tolist()
+            why = "is the sample's column"
+        elif len(self.asked) > 2:
+            why = "holds the sample's columns as its values"
+        else:
+            why = "by its name" if is_called_label(label) else "the only column beside the id"
+        cells = columns[label]
+        said = cells[cells != ""]
+        question = question_of(label, said, asked)
+        doubt = None
+        if len(said) < len(cells) and question.task != "multilabel":  # there a blank means none
+            first = ids[cells.tolist().index("")]
+            doubt = f"{len(cells) - len(said)} row(s) have no label, the first is id {first!r}"
+        self.data["label"] = Setting(label, why, doubt)
+        if question.separator != " ":
+            self.data["separator"] = Setting(question.separator, "joins the labels of a cell")
+        return question, _class_counts(question, said)
 
     def _rows_of_marks(
         self, columns: Columns, labels: Sequence[str]
     ) -> tuple[Question, Counter[str]]:
         self.data["labels"] = Setting(list(labels), "the sample's columns, which the table has")
         if not all(is_marks(columns[name]) for name in labels):
-            doubt = f"the columns {_listed(labels)} hold more than 0 and 1"
+            doubt = f"the columns {listed(labels)} hold more than 0 and 1"
             return Question("multilabel", "several label columns", doubt), Counter()
         marks = [[cell.startswith("1") for cell in columns[name]] for name in labels]
         counts = Counter({name: sum(row) for name, row in zip(labels, marks, strict=True)})
@@ -170,31 +145,38 @@ class _Inference:
             return Question("multiclass", "each row marks exactly one of the columns"), counts
         return Question("multilabel", "a row may mark none or several of the columns"), counts
 
-    def _rows_from_paths(self) -> tuple[Question, Counter[str]]:
-        found = class_folders(self.seen.images)
-        why = "no table has labels; the images lie in a folder a class"
-        if found is None:
-            found, why = (
-                labels_in_names(self.seen.images),
-                "no table; file names begin with a class",
-            )
-        if found is None:
-            self.questions.append("no table, folder or file name seems to hold the labels")
-            self.data["images"] = Setting("train/{label}/{id}.png", "only an example")
-            return Question("multiclass", "not known without labels", "what is asked?"), Counter()
-        patterns, classes = found
-        self._place("images", patterns, len(self.seen.images), None, ())
-        self.data["images"] = Setting(self.data["images"].value, f"{why}: {_listed(classes)}")
+    def _rows_from_paths(self, found: LabelsInPaths) -> tuple[Question, Counter[str]]:
+        self.questions += found.questions
+        classes = sorted(found.counts)
+        value = found.patterns[0] if len(found.patterns) == 1 else list(found.patterns)
+        why = f"no table has labels; {found.why}: {listed(classes)}"
+        self.data["images"] = Setting(value, why)
         if self.asked:
             self.data["id"] = Setting(self.asked[0], "the sample's first column")
         task: Task = "binary" if len(classes) == 2 else "multiclass"
-        counts = Counter(label for path in self.seen.images for label in [_class_of(path, classes)])
-        del counts[""]
-        return Question(task, f"{len(classes)} classes"), counts
+        return Question(task, f"{len(classes)} classes"), found.counts
+
+    def _rows_from_nothing(self, tables: Mapping[str, Columns]) -> tuple[Question, Counter[str]]:
+        strangers = [
+            f"{name}: {said}"
+            for name, columns in tables.items()
+            if (said := no_image(columns, self.asked, self.index))
+        ]
+        self.questions.append(
+            "; ".join(["no table, folder or file name seems to hold the labels", *strangers[:3]])
+        )
+        self.data["images"] = Setting("train/{label}/{id}.png", "only an example")
+        return Question("multiclass", "not known without labels", "what is asked?"), Counter()
 
     # ---- test rows, sample, metric and what may be of use
 
-    def _sample_and_test(self, train: str | None) -> None:
+    def _metric(self, task: Task, classes: Container[str]) -> Setting:
+        guesses = 1
+        if self.sample and len(self.asked) == 2:
+            guesses = guesses_in(self.seen.tables[self.sample][self.asked[1]], classes)
+        return usual_metric(task, column_a_class=len(self.asked) > 2, guesses=guesses)
+
+    def _sample_and_test(self, train: TrainTable | None) -> None:
         if self.sample is None:
             if test := places_called_test(self.seen.images):
                 self._place("test_images", test, 0, None, ())
@@ -205,7 +187,8 @@ class _Inference:
         sample = self.seen.tables[self.sample]
         ids = sample[self.asked[0]].tolist()
         for name, columns in self.seen.tables.items():
-            if name not in (train, self.sample) and set(columns.get(self.asked[0], ())) == set(ids):
+            other = name != self.sample and (train is None or name != train.name)
+            if other and set(columns.get(self.asked[0], ())) == set(ids):
                 self.data["test"] = Setting(name, "has the sample's ids")
                 break
         places = places_of(ids, self.index, "test", avoid="train")
@@ -228,51 +211,46 @@ class _Inference:
         if found is not None and found < ids:
             doubt = f"{ids - found} of {ids} ids have no image"
         elif others:
-            doubt = f"{_listed(others)} would fit as well"
+            doubt = f"{listed(others)} would fit as well"
         why = "by the ids" if found is not None else "by the folder's name"
         value = patterns[0] if len(patterns) == 1 else list(patterns)
         self.data[key] = Setting(value, why, doubt)
 
-    def _of_use(self, train: str | None) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
+    def _of_use(self, train: TrainTable | None) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
         """(columns that may be groups, columns that may be metadata)."""
         if train is None:
             return (), ()
-        columns, unused = self.seen.tables[train], self._unused(train)
-        groups = group_candidates(columns, unused, FOLDS)
+        unused = self._unused(train)
+        groups = group_candidates(train.columns, unused, FOLDS)
         if "test" not in self.data:
             return groups, ()
         named = {setting.value for setting in groups}
         in_test = self.seen.tables[self.data["test"].value]
         unused = [name for name in unused if name not in named]
-        return groups, metadata_candidates(columns, in_test, unused)
+        return groups, metadata_candidates(train.columns, in_test, unused)
 
-    def _unused(self, train: str) -> list[str]:
-        used = {self.data["id"].value, *self.asked}
-        for key in ("label", "labels"):
-            if key in self.data:
-                used |= set(_as_list(self.data[key].value))
-        return [name for name in self.seen.tables[train] if name not in used]
+    def _unused(self, train: TrainTable) -> list[str]:
+        used = {train.id, *train.labels, *self.asked}
+        return [name for name in train.columns if name not in used]
 
 
 def _class_counts(question: Question, texts: NDArray[Any]) -> Counter[str]:
     if question.task == "regression":
         return Counter()
     if question.task == "multilabel":
-        return Counter(word for text in texts for word in text.split())
+        return Counter(word for text in texts for word in text.split(question.separator) if word)
     return Counter(texts.tolist())
 
 
-def _class_of(path: str, classes: Sequence[str]) -> str:
-    folder, name = posixpath.split(path)
-    label = posixpath.basename(folder)
-    if label in classes:
-        return label
-    return next((one for one in classes if re.match(re.escape(one) + "[._-]", name)), "")
+def _id_setting(column: str, ids: Sequence[str]) -> Setting:
+    repeated = {id_: rows for id_, rows in Counter(ids).items() if rows > 1}
+    if not repeated:
+        return Setting(column, "every cell differs and is the name of an image")
+    first, rows = next(iter(repeated.items()))
+    others = f", and {len(repeated) - 1} more ids repeat" if len(repeated) > 1 else ""
+    doubt = f"id {first!r} stands in {rows} rows{others}: which are right? remove the other rows"
+    return Setting(column, "its cells are names of images and hardly repeat", doubt)
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")

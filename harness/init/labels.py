@@ -11,33 +11,42 @@ from numpy.typing import NDArray
 from harness.competition import Task
 
 _SCALE = re.compile(r"grade|level|stage|severity|diagnosis|score|rating|degree", re.I)
+_SEPARATORS = (" | ", "|", ", ", ",", "; ", ";", " ")
 MOST_STEPS = 12
 """An ordinal scale has hardly more."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """The task, why, and what could not be decided."""
+    """The task, why, and what could not be decided; ``separator`` joins the labels of a cell."""
 
     task: Task
     why: str
     doubt: str | None = None
+    separator: str = " "
 
 
 def question_of(column: str, texts: NDArray[Any], asked: Sequence[str] | None) -> Question:
     """What a single label column asks.
 
-    ``texts`` (rows,) are its cells; ``asked`` are the sample submission's cells for it, None if
-    the sample has a column a class or there is none.
+    ``texts`` (rows,) are its cells that are not blank; ``asked`` are the sample submission's cells
+    for it, None if the sample has a column a class or there is none.
     """
     values = sorted(set(texts.tolist()))
-    if joined := _joined(values):
-        return Question("multilabel", f"cells such as {joined!r} join labels with a space")
+    if not values:
+        return Question("multiclass", f"{column!r} is blank", "what is asked?")
+    for separator in _SEPARATORS:
+        if joined := _joined(values, separator):
+            why = f"cells such as {joined!r} join labels with {separator!r}"
+            return Question("multilabel", why, separator=separator)
     if len(values) == 2:
         return Question("binary", f"{column!r} is {values[0]!r} or {values[1]!r}")
     numbers = _numbers(values)
     if numbers is None:
-        return Question("multiclass", f"{column!r} holds {len(values)} different texts")
+        odd = next((value for value in values if re.search("[|;]", value)), None)
+        doubt = f"does {odd!r} join labels? then task = 'multilabel', with their separator"
+        said = f"{column!r} holds {len(values)} different texts"
+        return Question("multiclass", said, doubt if odd else None)
     whole = bool((numbers == np.round(numbers)).all())
     steps = whole and set(numbers) == set(np.arange(numbers.min(), numbers.max() + 1))
     wanted = _numbers(asked) if asked is not None else None
@@ -64,11 +73,11 @@ def is_marks(texts: NDArray[Any]) -> bool:
     return set(texts.tolist()) <= {"0", "1", "0.0", "1.0"}
 
 
-def _joined(values: Sequence[str]) -> str | None:
-    """A cell that joins labels with spaces, if there are such: most of their words stand alone,
-    too, as the words of a name do not."""
-    several = [value for value in values if " " in value.strip()]
-    words = {word for value in several for word in value.split()}
+def _joined(values: Sequence[str], separator: str) -> str | None:
+    """A cell that joins labels, if there are such: most of its kind's words stand alone, too, as
+    the words of a name do not."""
+    several = [value for value in values if separator in value.strip()]
+    words = {word for value in several for word in value.split(separator) if word}
     if several and len(words & set(values)) > len(words) / 2:
         return min(several, key=len)
     return None

@@ -32,6 +32,11 @@ def look(folder: Path) -> Seen:
         inside = os.path.relpath(place, folder).replace(os.sep, "/")
         inside = "" if inside == "." else f"{inside}/"
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        notes += [
+            f"{inside}{name} is a link to a folder: not followed; copy it or give its target"
+            for name in folders
+            if Path(place, name).is_symlink()
+        ]
         for name in sorted(files):
             path, lower = Path(place, name), name.lower()
             if name.startswith(".") or not path.is_file():
@@ -47,8 +52,7 @@ def look(folder: Path) -> Seen:
                     images.append(inside + name)
             elif lower.endswith(TABLE_ENDINGS) and inside.count("/") <= DEEPEST_TABLE:
                 try:
-                    columns = read_columns(path)
-                    tables[inside + name] = {key: texts(cells) for key, cells in columns.items()}
+                    tables[inside + name] = _table(path)
                 except DataError as error:
                     notes.append(f"{inside}{name} {error.found}: ignored")
             elif lower.endswith(ARCHIVE_ENDINGS):
@@ -57,3 +61,11 @@ def look(folder: Path) -> Seen:
         said = f" ({notes[0]})" if notes else ""
         raise DataError(folder, f"holds no images{said}", "give the folder that holds the images")
     return Seen(tables, tuple(images), tuple(notes))
+
+
+def _table(path: Path) -> Columns:
+    columns = {name: texts(cells) for name, cells in read_columns(path).items()}
+    if len(columns) == 1 and (odd := re.search(r"[;\t|]", next(iter(columns)))):
+        found = f"has {odd[0]!r} where commas should be between its columns"
+        raise DataError(path, found, "save it with commas")
+    return columns

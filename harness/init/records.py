@@ -1,5 +1,6 @@
-"""What was seen, and what is proposed. Pure data."""
+"""What was seen, and what is proposed. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,3 +43,8 @@ class Proposal:
     groups: tuple[Setting, ...] = ()
     metadata: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+
+
+def listed(names: Sequence[str], between: str = ", ") -> str:
+    """The first few names, and how many there are."""
+    return between.join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")

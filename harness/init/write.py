@@ -14,6 +14,7 @@ from harness.init.records import Proposal, Setting
 from harness.workspace.template import MODELS, competition_name, new_file
 
 DATA = "data"
+MOST_METADATA = 20
 _PATHS = ("train", "test", "images", "test_images", "sample_submission")
 
 
@@ -58,7 +59,10 @@ def as_toml(proposal: Proposal, name: str, home: str, notes: tuple[str, ...] = (
         "seed = 2019",
         "",
     ]
-    metadata = _toml(list(proposal.metadata) or ["age"], most=10**6)
+    columns = proposal.metadata or ("age",)
+    metadata = _toml(list(columns[:MOST_METADATA]), most=10**6)
+    if len(columns) > MOST_METADATA:
+        metadata += f"  # the first {MOST_METADATA} of {len(columns)}"
     return "\n".join(lines) + "\n" + MODELS.format(metadata=metadata)
 
 
