@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.competition import Task
 from harness.init.classes import LabelsInPaths, labels_in_paths
 from harness.init.hints import group_candidates, guesses_in, metadata_candidates, usual_metric
-from harness.init.labels import Question, is_marks, question_of
+from harness.init.labels import Question, is_marks, is_yes_or_no, question_of
 from harness.init.places import Index, places_called_test, places_of
 from harness.init.records import Columns, Proposal, Seen, Setting, listed
 from harness.init.tables import (
@@ -26,7 +26,7 @@ from harness.init.tables import (
 FOLDS = 5
 _ORDER = (
     *("train", "test", "images", "test_images", "sample_submission"),
-    *("id", "label", "labels", "separator"),
+    *("id", "label", "labels", "separator", "classes"),
 )
 
 
@@ -130,7 +130,9 @@ class _Inference:
         self.data["label"] = Setting(label, why, doubt)
         if question.separator != " ":
             self.data["separator"] = Setting(question.separator, "joins the labels of a cell")
-        return question, _class_counts(question, said)
+        counts = _class_counts(question, said)
+        self._order(question, sorted(counts))
+        return question, counts
 
     def _rows_of_marks(
         self, columns: Columns, labels: Sequence[str]
@@ -154,7 +156,22 @@ class _Inference:
         if self.asked:
             self.data["id"] = Setting(self.asked[0], "the sample's first column")
         task: Task = "binary" if len(classes) == 2 else "multiclass"
-        return Question(task, f"{len(classes)} classes"), found.counts
+        question = Question(task, f"{len(classes)} classes")
+        self._order(question, classes)
+        return question, found.counts
+
+    def _order(self, question: Question, classes: list[str]) -> None:
+        """Which of two classes a column that is neither of them asks for."""
+        if question.task != "binary" or len(self.asked) > 2:
+            return
+        (column,) = self.asked[1:] or [""]
+        shown = self.seen.tables[self.sample][column].tolist() if self.sample else ()
+        if column in classes:
+            classes.sort(key=column.__eq__)
+            self.data["classes"] = Setting(classes, "the last is the sample's column")
+        elif not (is_yes_or_no(classes) or set(shown) & set(classes)):
+            doubt = f"is {classes[1]!r} what is asked for? its probability is submitted"
+            self.data["classes"] = Setting(classes, "by the alphabet", doubt)
 
     def _rows_from_nothing(self, tables: Mapping[str, Columns]) -> tuple[Question, Counter[str]]:
         strangers = [

@@ -12,6 +12,10 @@ from harness.competition import Task
 
 _SCALE = re.compile(r"grade|level|stage|severity|diagnosis|score|rating|degree", re.I)
 _SEPARATORS = (" | ", "|", ", ", ",", "; ", ";", " ")
+_NO_AND_YES = (
+    *(("0", "1"), ("0.0", "1.0"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t")),
+    *(("negative", "positive"), ("neg", "pos")),
+)
 MOST_STEPS = 12
 """An ordinal scale has hardly more."""
 
@@ -71,6 +75,11 @@ def question_of(column: str, texts: NDArray[Any], asked: Sequence[str] | None) -
 def is_marks(texts: NDArray[Any]) -> bool:
     """Whether all cells are 0 or 1."""
     return set(texts.tolist()) <= {"0", "1", "0.0", "1.0"}
+
+
+def is_yes_or_no(classes: Sequence[str]) -> bool:
+    """Whether the second of two classes is the yes to the first's no."""
+    return tuple(name.lower() for name in classes) in _NO_AND_YES
 
 
 def _joined(values: Sequence[str], separator: str) -> str | None:

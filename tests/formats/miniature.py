@@ -101,7 +101,11 @@ def dogs_vs_cats_redux(folder: Path) -> Made:
     return Made(
         "binary",
         "log_loss",
-        {"images": "train/{label}.{id}.jpg", "test_images": "test/{id}.jpg"},
+        {
+            "images": "train/{label}.{id}.jpg",
+            "test_images": "test/{id}.jpg",
+            "classes": ["cat", "dog"],
+        },
         (["id", "label"], solution),
     )
 

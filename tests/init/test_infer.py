@@ -33,6 +33,29 @@ def test_ids_that_are_in_train_and_test_go_by_the_folders_names() -> None:
     assert "test/{id}.jpg" not in (found.data["images"].doubt or "")
 
 
+@pytest.mark.parametrize(
+    ("labels", "column", "cell", "order", "asked"),
+    [
+        (("cat", "dog"), "label", "0.5", ["cat", "dog"], True),
+        (("hot_dog", "not_hot_dog"), "hot_dog", "0.5", ["not_hot_dog", "hot_dog"], False),
+        (("hot_dog", "not_hot_dog"), "not_hot_dog", "0", ["hot_dog", "not_hot_dog"], False),
+        (("No", "Yes"), "label", "0.5", None, False),
+        (("0", "1"), "label", "0.5", None, False),
+        (("cat", "dog"), "label", "cat", None, False),
+    ],
+)
+def test_which_of_two_classes_is_asked_for_is_never_left_to_the_alphabet(
+    labels: tuple[str, str], column: str, cell: str, order: list[str] | None, asked: bool
+) -> None:
+    sample = table(id=IDS[:5], **{column: [cell] * 5})
+    found = proposal(train=table(id=IDS, label=[*labels] * 10), sample_submission=sample)
+    folders = tuple(f"train/{labels[i % 2]}/{i}.jpg" for i in range(20)) + IMAGES[20:]
+    for data in (found.data, proposal(images=folders, sample_submission=sample).data):
+        setting = data.get("classes")
+        assert (setting.value if setting else None) == order
+        assert bool(setting and setting.doubt) == asked
+
+
 def test_two_folders_that_fit_are_a_question() -> None:
     small = tuple(f"train_small/{i}.jpg" for i in IDS)
     found = proposal(images=IMAGES + small, train=TRAIN, sample_submission=SAMPLE)
