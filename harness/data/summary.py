@@ -37,9 +37,7 @@ def summarise_table(table: Table, task: Task) -> list[str]:
         more = f", … ({len(shown)} in all)" if len(shown) > 12 else ""
         lines.append(f"images a class: {', '.join(shown[:12])}{more}")
     if task == "binary":
-        lines.append(
-            f"asked for: how probable {table.targets[1]!r} is ([data] classes: the second)"
-        )
+        lines.append(f"asked for: {table.targets[1]!r}, the second class ([data] classes orders)")
     if table.groups is not None:
         lines.append(f"{len(set(table.groups))} groups")
     return lines
