@@ -72,11 +72,14 @@ def nearest(word: str, known: Iterable[str], *, count: int = 1) -> str:
 
     >>> nearest("metrik", ["metric", "task"])
     "did you mean 'metric'?"
+    >>> nearest("leak", ["blank", "leak_train_test"])
+    "did you mean 'leak_train_test'?"
     >>> nearest("zzz", ["metric", "task"])
     'known: metric, task'
     """
     known = list(known)
-    close = difflib.get_close_matches(word, known, n=count, cutoff=0.5)
+    close = [name for name in known if len(word) > 2 and name.startswith(word)][:count]
+    close = close or difflib.get_close_matches(word, known, n=count, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
     listed = ", ".join(known[:20])
