@@ -10,6 +10,7 @@ import numpy as np
 from harness.decision import Decision
 from harness.errors import ConfigError, nearest
 from harness.estimate import Estimate
+from harness.metrics import Metric
 from harness.stack.blend import Blend
 from harness.stack.decide import decide_nested, fit_decisions, plain_decision, rule_for
 from harness.stack.methods import METHODS, Method, nested_predictions
@@ -90,7 +91,9 @@ def evaluate(
         scores.append(
             MethodScore(
                 method=names[i],
-                nested=estimate(whole[i], samples[:, i]),
+                nested=never_certain(
+                    estimate(whole[i], samples[:, i]), problem.metric, problem.draws
+                ),
                 in_sample=problem.metric.score(problem.truth, in_sample),
                 over_mean=difference(i, names.index("mean")),
                 over_best=difference(i, names.index("best")),
@@ -210,6 +213,22 @@ def _simplest_within_error(quality: Array, samples: Array) -> int:
     best = int(quality.argmax())
     error = np.std(samples - samples[:, [best]], axis=0)
     return int(np.flatnonzero(quality[best] - quality <= error)[0])
+
+
+def never_certain(given: Estimate, metric: Metric, draws: int) -> Estimate:
+    """A score that is perfect in every one of ``draws``, with what may still go wrong in others.
+
+    A bootstrap of nothing but hits knows no miss. By the rule of three (Hanley and Lippman-Hand
+    1983) up to 3 in ``draws`` may be missed with 95 % confidence.
+    """
+    lowest, highest = metric.bounds
+    best = highest if metric.greater_is_better else lowest
+    drawn = (given.value, given.low, given.high)
+    if not (math.isfinite(highest - lowest) and np.allclose(drawn, best, rtol=0, atol=1e-9)):
+        return given
+    spare = min(1.0, 3 / draws) * (highest - lowest)
+    ends = (best - spare, best) if metric.greater_is_better else (best, best + spare)
+    return Estimate(best, *ends)
 
 
 def estimate(value: float, samples: Array) -> Estimate:

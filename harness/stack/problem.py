@@ -71,6 +71,11 @@ class Problem:
         """What a row of predictions is."""
         return KINDS[self.task]
 
+    @property
+    def draws(self) -> int:
+        """How many rows, or groups of rows, were drawn independently of one another."""
+        return len(self.folds if self.groups is None else np.unique(self.groups))
+
     def fold_numbers(self, rows: Rows | slice) -> list[int]:
         """The folds that occur among ``rows``, ascending."""
         return [int(fold) for fold in np.unique(self.folds[rows])]

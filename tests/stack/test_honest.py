@@ -11,7 +11,8 @@ from harness.errors import ConfigError
 from harness.estimate import Estimate
 from harness.metrics import get_metric
 from harness.stack.blend import Blend
-from harness.stack.honest import MethodScore, choose, evaluate, score_of_choice
+from harness.stack.honest import MethodScore, choose, evaluate, never_certain, score_of_choice
+from harness.stack.problem import Problem
 from harness.stack.rules import Average
 
 ROWS = 800
@@ -112,6 +113,29 @@ def test_an_interval_over_groups_is_wider() -> None:
         if score.method == "mean"
     ]
     assert width[1] > 2.5 * width[0]
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(40) // 2])
+def test_forty_hits_are_no_certainty(groups: np.ndarray | None) -> None:
+    truth = np.arange(40) % 3
+    predictions = np.eye(3, dtype=np.float32)[truth][None]
+    problem = Problem(
+        ("a",),
+        predictions,
+        truth,
+        np.arange(40) // 2 % 5,
+        "multiclass",
+        get_metric("accuracy"),
+        groups,
+    )
+    (best, *_) = evaluate(problem, ["best"], seed=0)
+    assert (best.nested.value, best.nested.high) == (1.0, 1.0)
+    assert best.nested.low == pytest.approx(1 - 3 / (40 if groups is None else 20))
+    error = Estimate(0.0, 0.0, 0.0)
+    assert never_certain(error, get_metric("brier"), 60) == Estimate(0.0, 0.0, 0.1)
+    assert never_certain(error, get_metric("log_loss"), 60) == error
+    missed = Estimate(0.9, 0.8, 1.0)
+    assert never_certain(missed, get_metric("accuracy"), 60) == missed
 
 
 def test_the_simplest_within_the_noise_wins() -> None:
