@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -24,8 +24,13 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(usual)
         _sync(temporary)
         os.replace(temporary, path)
+    except OSError as error:  # said of the file that was to be written; a full disk names none
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # nothing to remove, or nothing may be
+            temporary.unlink()
     _sync_folder(path.parent)
 
 

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from harness.cli.verbs import app
-from harness.errors import UserError
+from harness.errors import as_user_error
 
 INTERRUPTED = 130
 
@@ -26,11 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if code == INTERRUPTED:  # typer makes this of a KeyboardInterrupt
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
-    except UserError as error:
-        if "--verbose" in arguments:
-            traceback.print_exc()
-        print(f"error: {_one_line(error)}", file=sys.stderr)
-        return 2
     except TyperException as error:
         print(f"error: {_one_line(error.format_message())} (see --help)", file=sys.stderr)
         return 2
@@ -43,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--verbose" in arguments:
             traceback.print_exc()
+        if mendable := as_user_error(error):
+            print(f"error: {_one_line(mendable)}", file=sys.stderr)
+            return 2
         with tempfile.NamedTemporaryFile(
             "w", prefix="harness-", suffix=".log", delete=False, encoding="utf-8"
         ) as file:

@@ -73,6 +73,23 @@ def linked(name: str, target: str) -> Change:
     return change
 
 
+def instead(name: str, make: Callable[[Path], object] = Path.mkdir) -> Change:
+    """Something else (a folder) where that file or folder of the workspace is meant."""
+
+    def change(folder: Path) -> None:
+        path = folder / name
+        if path.exists():
+            path.unlink()
+        path.parent.mkdir(exist_ok=True)
+        make(path)
+
+    return change
+
+
+def to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
 NO_TABLE = ('train = "data/train.csv"\n', "")
 CLASS_FOLDERS = 'images = "data/classes/{label}/{id}.png"'
 
@@ -445,6 +462,17 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         "stack",
         ["run `python -m harness fold`"],
     ),
+    # what the operating system refuses
+    "a file where a folder is meant": (
+        instead("folds", Path.touch),
+        "fold",
+        ["folds: cannot be read or written", "move away"],
+    ),
+    "a path of 5,000 letters": (
+        toml("data/train.csv", "x" * 5000),
+        "data",
+        ["… (5,", "cannot be read or written", "choose a shorter name"],
+    ),
     "other ids in test and sample": (
         lambda folder: edit(folder / "data/test.csv", "038", "999"),
         "data",
@@ -502,5 +530,17 @@ TRAIN_CASES: dict[str, tuple[Change, list[str]]] = {
     "rows that no fold knows": (
         train("029,cat\n", ""),
         ["folds.csv", "'029'", "harness fold"],
+    ),
+    "a folder where the folds are meant": (
+        instead("folds/folds.csv"),
+        ["folds/folds.csv: cannot be read or written", "move away the folder"],
+    ),
+    "a link to itself where the folds are meant": (
+        instead("folds/folds.json", to_itself),
+        ["folds/folds.json: cannot be read or written", "remove that link"],
+    ),
+    "a file where the cache is meant": (
+        instead(".cache", Path.touch),
+        [".cache", "cannot be read or written", "move away"],
     ),
 }
