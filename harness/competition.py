@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from harness.errors import ConfigError, nearest
+from harness.files import require_file
 from harness.metrics import Metric, get_metric, metrics_for
 from harness.metrics.custom import custom_metric
 from harness.model import Invariance, ModelSection
@@ -295,6 +296,7 @@ class Competition(Section):
 
 def load_competition(path: Path) -> Competition:
     """Read and validate a competition.toml; ConfigError names the line and the nearest key."""
+    require_file(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

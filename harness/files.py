@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from harness.errors import DataError
 
 
 @contextmanager
@@ -40,6 +43,17 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def require_file(path: Path) -> None:
+    """A DataError if something else than a file is there: to read a pipe or a device might never
+    end. What is missing is left to the reader to tell."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        raise DataError(path, "is no regular file", "put one there")
+
+
 def digest(*parts: str | bytes) -> str:
     """A 128-bit hex digest (BLAKE2b) of the parts; their borders count."""
     state = hashlib.blake2b(digest_size=16)
@@ -51,7 +65,8 @@ def digest(*parts: str | bytes) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """The digest of a file's bytes, read in pieces."""
+    """The digest of a file's bytes, read in pieces; a DataError if it is no regular file."""
+    require_file(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 

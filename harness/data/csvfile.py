@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from harness.errors import DataError
+from harness.files import require_file
 
 MOST_UNPACKED = 200
 """A zip member may unpack to so many times its packed size (tables: 3 to 20 times) …"""
@@ -20,6 +21,7 @@ def open_csv(path: Path) -> Iterator[IO[bytes]]:
 
     A DataError if there is another number of members, or if the one cannot be trusted.
     """
+    require_file(path)
     if path.suffix.lower() != ".zip":
         with path.open("rb") as file:
             yield file

@@ -1,5 +1,6 @@
 """What can be wrong with a workspace: a change to the tiny one, and what must be said of it."""
 
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -467,6 +468,31 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         instead("folds", Path.touch),
         "fold",
         ["folds: cannot be read or written", "move away"],
+    ),
+    "a pipe where the table is meant": (  # to open it waits for a writer who never comes
+        instead("data/train.csv", lambda path: os.mkfifo(path)),
+        "fold",
+        ["train.csv: is no regular file"],
+    ),
+    "a pipe where the sample is meant": (
+        instead("data/sample_submission.csv", lambda path: os.mkfifo(path)),
+        "fold",
+        ["sample_submission.csv: is no regular file"],
+    ),
+    "a pipe where the configuration is meant": (
+        instead("competition.toml", lambda path: os.mkfifo(path)),
+        "data",
+        ["competition.toml: is no regular file"],
+    ),
+    "a device that never ends": (
+        toml("data/train.csv", "/dev/zero"),
+        "data",
+        ["/dev/zero: is no regular file"],
+    ),
+    "an image that is a link to itself": (
+        instead("data/images/003.png", to_itself),
+        "data",
+        ["1 of 30 ids have no image", "003.png"],
     ),
     "a path of 5,000 letters": (
         toml("data/train.csv", "x" * 5000),
