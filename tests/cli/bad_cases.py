@@ -60,6 +60,22 @@ def zipped(members: dict[str, str | bytes]) -> Change:
     return change
 
 
+def spoiled(place: int, value: int, *, listed: bool = True) -> Change:
+    """A zipped training table with another byte at that place of its member's header, and of what
+    the zip file's directory ``listed`` repeats of it."""
+
+    def change(folder: Path) -> None:
+        zipped({"a.csv": "id,label\n000,ant\n"})(folder)
+        path = folder / "data/train.csv.zip"
+        content = bytearray(path.read_bytes())
+        content[place] = value
+        if listed:
+            content[content.index(b"PK\x01\x02") + 2 + place] = value
+        path.write_bytes(content)
+
+    return change
+
+
 def linked(name: str, target: str) -> Change:
     """In the images' folder a link to what lies outside of it, and an id that follows it."""
 
@@ -273,6 +289,17 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         zipped({"/tmp/evil.csv": "id,label\n000,ant\n"}),
         "fold",
         ["'/tmp/evil.csv', which leads out of it"],
+    ),
+    "an encrypted zip": (spoiled(6, 1), "fold", ["train.csv.zip: is encrypted"]),
+    "a zip packed in an unknown way": (
+        spoiled(8, 97),
+        "fold",
+        ["train.csv.zip: cannot be unpacked", "compression method is not supported"],
+    ),
+    "a zip that is damaged": (
+        spoiled(35, 0xFF, listed=False),
+        "fold",
+        ["train.csv.zip: cannot be unpacked", "invalid block type"],
     ),
     "a zip that unpacks to a thousand times its size": (
         zipped({"a.csv": b"id,label\n" + bytes(300_000_000)}),
