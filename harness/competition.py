@@ -311,6 +311,8 @@ def load_competition(path: Path) -> Competition:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, f"is not valid TOML: {error}", "mend that line") from error
+    except RecursionError:
+        raise ConfigError(path, "is nested too deeply", "remove those brackets") from None
     try:
         competition = Competition.model_validate(values)
     except ValidationError as error:

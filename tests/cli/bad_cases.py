@@ -138,6 +138,11 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         ["'logloss' is not a known metric", "did you mean 'log_loss'?"],
     ),
     "not TOML": (toml("[folds]", "[folds"), "data", ["competition.toml", "line 13"]),
+    "TOML of 5,000 brackets": (
+        toml("k = 3", "k = " + "[" * 5000),
+        "data",
+        ["competition.toml", "is nested too deeply"],
+    ),
     "no competition.toml": (
         lambda folder: (folder / "competition.toml").unlink(),
         "data",
