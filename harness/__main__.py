@@ -1,7 +1,22 @@
-"""python -m harness."""
+"""The process of `python -m harness`, or `harness`: what asks it to end, and its exit code."""
 
+import signal
 import sys
 
-from harness.cli import main
+INTERRUPTED = 130
 
-sys.exit(main())
+
+def run() -> int:
+    """Run one command and return its exit code; SIGTERM is treated like Ctrl-C."""
+    try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        from harness.cli import main  # its imports take long enough to be interrupted
+
+        return main()
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from harness.errors import ConfigError, nearest
+from harness.files import require_file
 from harness.formula import value_of
 from harness.metrics import Metric, get_metric, metrics_for
 from harness.metrics.custom import custom_metric
@@ -319,6 +320,7 @@ class Competition(Section):
 
 def load_competition(path: Path) -> Competition:
     """Read and validate a competition.toml; ConfigError names the line and the nearest key."""
+    require_file(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -333,6 +335,8 @@ def load_competition(path: Path) -> Competition:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, f"is not valid TOML: {error}", "mend that line") from error
+    except RecursionError:
+        raise ConfigError(path, "is nested too deeply", "remove those brackets") from None
     try:
         competition = Competition.model_validate(values)
     except ValidationError as error:

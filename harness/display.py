@@ -18,6 +18,16 @@ Advance = Callable[[int, str], None]
 """Told how many of the total are done, and a note to show beside the bar."""
 
 
+def harmless(text: str) -> str:
+    """The text with control characters spelled out: those in data must not reach the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def one_line(message: object) -> str:
+    """What an error says, harmless and on a single line that is not too long."""
+    return harmless(" ".join(str(message).split()))[:2000]
+
+
 class Display:
     """Lines go to standard output; bars appear only on a terminal and leave nothing behind."""
 
@@ -26,7 +36,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """One line, shown as it is: what stands in brackets is no markup."""
-        self.console.print(text, markup=False)
+        self.console.print(harmless(text), markup=False)
 
     def show(self, renderable: RenderableType) -> None:
         """A table or another of rich's renderables."""

@@ -14,6 +14,7 @@ Everything else that escapes is a bug: exit code 1, with its traceback kept in a
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -65,6 +66,34 @@ class Busy(KaggleError):
 
 class Unanswered(KaggleError):
     """Nobody knows whether Kaggle did what it was asked: look before asking again."""
+
+
+_SYSTEM_FIXES = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room: the quota is used up",
+    errno.EROFS: "its disk is read-only: work in a copy on another one",
+    errno.EACCES: "change its permissions",
+    errno.EPERM: "change its permissions",
+    errno.ENOTDIR: "move away the file that stands where a folder is meant",
+    errno.EISDIR: "move away the folder that stands where a file is meant",
+    errno.EEXIST: "move away what stands there",
+    errno.ELOOP: "remove that link, which leads to itself",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+"""What the user can do about an error of the operating system; any other is a bug of ours."""
+
+
+def as_user_error(error: Exception) -> UserError | None:
+    """What the user can mend of any exception; None if it is a bug."""
+    if isinstance(error, UserError):
+        return error
+    if not isinstance(error, OSError) or error.errno not in _SYSTEM_FIXES:
+        return None
+    where = str(error.filename or "a file")
+    if len(where) > 300:
+        where = f"{where[:200]}… ({len(where):,} characters)"
+    reason = error.strerror or type(error).__name__
+    return ResourceError(where, f"cannot be read or written ({reason})", _SYSTEM_FIXES[error.errno])
 
 
 def nearest(word: str, known: Iterable[str], *, count: int = 1) -> str:

@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from harness.errors import DataError
 
 
 @contextmanager
@@ -24,8 +27,13 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(usual)
         _sync(temporary)
         os.replace(temporary, path)
+    except OSError as error:  # said of the file that was to be written; a full disk names none
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # nothing to remove, or nothing may be
+            temporary.unlink()
     _sync_folder(path.parent)
 
 
@@ -33,6 +41,17 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with Unix line ends, all of it or none."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def require_file(path: Path) -> None:
+    """A DataError if something else than a file is there: to read a pipe or a device might never
+    end. What is missing is left to the reader to tell."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        raise DataError(path, "is no regular file", "put one there")
 
 
 def digest(*parts: str | bytes) -> str:
@@ -46,7 +65,8 @@ def digest(*parts: str | bytes) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """The digest of a file's bytes, read in pieces."""
+    """The digest of a file's bytes, read in pieces; a DataError if it is no regular file."""
+    require_file(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 

@@ -122,7 +122,7 @@ def _stat(path: Path) -> str:
 def _look(path: Path, white: float | None) -> _Look:
     try:
         content = file_digest(path)
-    except OSError:
+    except (OSError, DataError):
         return _Look(f"gone: {path}")
     try:
         fine, square = decode(path, (_FINE, SIDE), white)

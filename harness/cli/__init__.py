@@ -12,7 +12,8 @@ import typer
 from typer.exceptions import TyperException
 
 from harness.cli.verbs import app
-from harness.errors import UserError
+from harness.display import one_line
+from harness.errors import as_user_error
 
 INTERRUPTED = 130
 
@@ -26,13 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if code == INTERRUPTED:  # typer makes this of a KeyboardInterrupt
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
-    except UserError as error:
-        if "--verbose" in arguments:
-            traceback.print_exc()
-        print(f"error: {_one_line(error)}", file=sys.stderr)
-        return 2
     except TyperException as error:
-        print(f"error: {_one_line(error.format_message())} (see --help)", file=sys.stderr)
+        print(f"error: {one_line(error.format_message())} (see --help)", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted: what was finished is kept; the same command goes on", file=sys.stderr)
@@ -43,18 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--verbose" in arguments:
             traceback.print_exc()
+        if mendable := as_user_error(error):
+            print(f"error: {one_line(mendable)}", file=sys.stderr)
+            return 2
         with tempfile.NamedTemporaryFile(
             "w", prefix="harness-", suffix=".log", delete=False, encoding="utf-8"
         ) as file:
             file.write(f"harness {' '.join(arguments)}\n\n{traceback.format_exc()}")
         print(
-            f"bug: {type(error).__name__}: {_one_line(error)} (traceback in {file.name})",
+            f"bug: {type(error).__name__}: {one_line(error)} (traceback in {file.name})",
             file=sys.stderr,
         )
         return 1
-
-
-def _one_line(message: object) -> str:
-    """Control characters in data must not reach the terminal, nor break the one line."""
-    text = " ".join(str(message).split())
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)[:2000]

@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from harness.display import Display
 
@@ -92,13 +92,19 @@ def _others(count: int, workspace: "Workspace", wish: "Wish", display: Display) 
         process = subprocess.Popen(
             [sys.executable, "-m", "harness", *_arguments(workspace, wish)],
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             env=environment,
         )
         started.append(process)
-        Thread(target=_relay, args=(process, display), daemon=True).start()
+        for stream, say in ((process.stdout, display.say), (process.stderr, _complain)):
+            Thread(target=_relay, args=(stream, say), daemon=True).start()
     try:
         yield
+    except BaseException:  # nobody waits for the rest of the work: each keeps what it has
+        for process in started:
+            process.terminate()
+        raise
     finally:
         for process in started:
             process.wait()
@@ -118,8 +124,11 @@ def _arguments(workspace: "Workspace", wish: "Wish") -> list[str]:
     return arguments
 
 
-def _relay(process: "subprocess.Popen[str]", display: Display) -> None:
-    assert process.stdout
-    for line in process.stdout:
-        if not line.startswith("next:"):  # which is for the user of this process to hear once
-            display.say(line.rstrip("\n"))
+def _relay(lines: IO[str], say: Callable[[str], None]) -> None:
+    for line in lines:
+        if not line.startswith(("next:", "interrupted:")):  # which this process says itself, once
+            say(line.rstrip("\n"))
+
+
+def _complain(line: str) -> None:
+    print(line, file=sys.stderr)

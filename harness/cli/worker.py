@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.display import Display
+from harness.display import Display, one_line
 from harness.errors import UserError
 from harness.predict.cost import read_costs
 from harness.predict.machine import fingerprint, probe
@@ -72,7 +72,7 @@ if __name__ == "__main__":
     try:
         code = main(sys.argv[1:])
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         code = 2
     except Exception:  # told here, since os._exit below would skip the interpreter's own report
         traceback.print_exc()

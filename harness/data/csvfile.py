@@ -1,17 +1,21 @@
 """A CSV file, plain or the only one in a zip file, as bytes. Free of pandas and pyarrow."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from harness.errors import DataError
+from harness.files import require_file
 
 MOST_UNPACKED = 200
 """A zip member may unpack to so many times its packed size (tables: 3 to 20 times) …"""
 ALWAYS_UNPACKED = 1 << 28
 """… and to so many bytes in any case."""
+ENCRYPTED = 1
+"""The bit of a zip member's flags that says so."""
 
 
 @contextmanager
@@ -20,6 +24,7 @@ def open_csv(path: Path) -> Iterator[IO[bytes]]:
 
     A DataError if there is another number of members, or if the one cannot be trusted.
     """
+    require_file(path)
     if path.suffix.lower() != ".zip":
         with path.open("rb") as file:
             yield file
@@ -46,5 +51,10 @@ def open_csv(path: Path) -> Iterator[IO[bytes]]:
                 f"{member.file_size // max(1, member.compress_size)} times its size",
                 "unpack it yourself if you trust it",
             )
-        with archive.open(member) as file:
-            yield file
+        if member.flag_bits & ENCRYPTED:
+            raise DataError(path, "is encrypted", "unpack it yourself")
+        try:
+            with archive.open(member) as file:
+                yield file
+        except (NotImplementedError, zlib.error) as error:  # a strange way of packing, or damage
+            raise DataError(path, f"cannot be unpacked ({error})", "mend the file") from error

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from harness.data.csvfile import open_csv
 from harness.errors import DataError, nearest
+from harness.files import require_file
 
 _TEXT = pa.large_string()  # the shorter kind holds no more than 2 GB
 LONGEST_ROW = 1 << 22
@@ -94,6 +95,7 @@ def read_header(path: Path) -> list[str]:
             "if its folders are the classes, leave 'train' out and set images to "
             f"'{path.name}/{{label}}/{{id}}.png'",
         )
+    require_file(path)
     with _readable(path):
         if is_parquet(path):
             header = list(pyarrow.parquet.read_schema(path).names)

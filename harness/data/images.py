@@ -20,7 +20,7 @@ from harness.competition import Competition
 from harness.data.cache import cached_array
 from harness.data.locate import locate
 from harness.errors import DataError
-from harness.files import digest, file_digest
+from harness.files import digest, file_digest, require_file
 from harness.patterns import common_home, fill, home
 
 Pixels = NDArray[np.uint8]
@@ -101,6 +101,7 @@ def decode(path: Path, sizes: Sequence[int], white: float | None = None) -> list
     the one asked for alone. A DataError names a file that is damaged, is no image or is too large
     to be decoded safely.
     """
+    require_file(path)
     with _undamaged(path):
         data = path.read_bytes()
         opened = _open(data)
@@ -129,6 +130,7 @@ class ImageFacts:
 
 def inspect(path: Path) -> ImageFacts:
     """Decode all of a file (large JPEGs at an eighth) and say what it is; a DataError as above."""
+    require_file(path)
     with _undamaged(path), _open(path.read_bytes()) as opened:
         mode, (width, height) = opened.mode, opened.size
         on_its_side = _turn(opened) in _QUARTER_TURNS

@@ -1,7 +1,7 @@
 """Images by the patterns of competition.toml: found by id, or found with what their paths say."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness.competition import DataSection
@@ -58,7 +58,7 @@ def _walk(folder: Path, levels: Sequence[str]) -> Iterable[tuple[str, dict[str, 
         with os.scandir(here) as entries:
             for entry in entries:
                 fits = None if entry.name.startswith(".") else level.fullmatch(entry.name)
-                if not fits or not (entry.is_file() if last else entry.is_dir()):
+                if not fits or not _leads_to(entry.is_file if last else entry.is_dir):
                     continue
                 if entry.is_symlink():
                     _require_inside(entry.path, real_home, folder, entry.name)
@@ -69,6 +69,14 @@ def _walk(folder: Path, levels: Sequence[str]) -> Iterable[tuple[str, dict[str, 
                     yield entry.path, said
                 else:
                     waiting.append((entry.path, depth + 1, said))
+
+
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of that kind; a link to itself is of none."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def _is_utf8(name: str) -> bool:
@@ -122,7 +130,7 @@ class _Folder:
             return {}
         _require_inside(folder, self.real_home, self.home, id_)
         with os.scandir(folder) as entries:
-            return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
+            return {entry.name: entry.is_symlink() for entry in entries if _leads_to(entry.is_file)}
 
 
 def _require_inside(path: Path | str, real_home: str, folder: Path, id_: str) -> None:

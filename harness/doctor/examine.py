@@ -10,7 +10,7 @@ from harness.data.summary import summarise_table
 from harness.data.table import read_table
 from harness.display import Display
 from harness.doctor.findings import Finding, ImageReport, Progress, image_findings
-from harness.doctor.machine import devices, disk, versions, weights
+from harness.doctor.machine import devices, disk, unwritable, versions, weights
 from harness.errors import UserError
 from harness.model import ModelSection
 from harness.workspace import Workspace
@@ -19,7 +19,7 @@ from harness.workspace import Workspace
 def examine(workspace: Workspace, display: Display) -> list[Finding]:
     """All findings on data and machine, in the order in which they are best read."""
     competition, root = workspace.competition, workspace.root
-    found = [versions(), devices()]
+    found = [versions(), devices(), *unwritable(workspace)]
     paths: list[Path | None] = []
     try:
         table = read_table(competition, root)

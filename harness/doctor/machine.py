@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -60,6 +61,19 @@ def weights(models: Sequence[ModelSection], root: Path) -> list[Finding]:
         else:
             found.append(Finding("ok", "weights", f"{model.name}: {model.weights}"))
     return found
+
+
+def unwritable(workspace: Workspace) -> list[Finding]:
+    """The first of the workspace's folders that no file can be written to, if there is one."""
+    own = (workspace.folds, workspace.models, workspace.oof, workspace.submissions, workspace.cache)
+    for folder in (workspace.root, *(one for one in own if one.exists())):
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            text = f"{folder} cannot be written to ({error.strerror})"
+            return [Finding("mend", "disk", text)]
+    return []
 
 
 def disk(workspace: Workspace, untrained: Sequence[ModelSection], paths: Sequence[Path]) -> Finding:

@@ -26,7 +26,7 @@ class Credentials:
 
     ``source`` is a variable's or a file's name, ``file`` the one that holds the secret. A ``token``
     is an access token; a ``key`` goes with ``username``; without either the secret is in ``file``,
-    in the form of `kaggle auth login`.
+    in the form of `kaggle auth login`. A KaggleError for a text that cannot be any of them.
     """
 
     source: str
@@ -34,6 +34,11 @@ class Credentials:
     key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     file: Path | None = None
+
+    def __post_init__(self) -> None:
+        for text in filter(None, (self.username, self.key, self.token)):
+            if not text.isprintable() or " " in text:  # sent in a header of HTTP, where none may be
+                raise KaggleError(self.source, "holds what is no credential", FIX)
 
     @property
     def warning(self) -> str | None:
@@ -88,7 +93,7 @@ def check_credentials(ask: Callable[[], str] | None = None) -> Finding:
         if ask is None:
             return Finding("found", f"credentials in {found.source}, not tried", found.warning)
     except UserError as error:
-        return Finding("missing", f"{error.found}; {error.fix}")
+        return Finding("missing", str(error).removeprefix("kaggle: "))
     try:
         return Finding("works", f"{found.source} works, as {ask()}", found.warning)
     except Refusal as error:
@@ -113,11 +118,12 @@ def _legacy_key() -> tuple[dict[str, str], Path]:
         return {}, file
     try:
         stored = json.loads(_text(file))
-    except ValueError:  # said without what stands in it
+    except (ValueError, RecursionError):  # said without what stands in it
         raise KaggleError(file, "is not valid JSON", "download it again") from None
-    if not isinstance(stored, dict):
+    wanted = ("username", "key")
+    if not isinstance(stored, dict) or not all(isinstance(stored.get(n, ""), str) for n in wanted):
         raise KaggleError(file, "holds no username and key", "download it again")
-    return {name: str(value) for name, value in stored.items()}, file
+    return {name: stored[name] for name in wanted if name in stored}, file
 
 
 def _is_file(text: str) -> bool:

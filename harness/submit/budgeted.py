@@ -97,12 +97,14 @@ def promise(
     # the busier the machine, the longer all of this took, and the longer the last steps will
     elapsed = clock() - started
     last = min(LAST_STEPS + elapsed, MOST_LAST_STEPS * budget)
-    if elapsed + least + last + LEAVE > budget:
-        code: int | None = None
-    else:
-        code = guard(command(path, inputs, budget - last - LEAVE), until=started + budget - last)
-    remove_temporaries(path)
-    remove_temporaries(sidecar_path(path))
+    code: int | None = None
+    try:
+        if elapsed + least + last + LEAVE <= budget:
+            worker = command(path, inputs, budget - last - LEAVE)
+            code = guard(worker, until=started + budget - last)
+    finally:  # whoever is asked to end leaves a whole file and no other
+        remove_temporaries(path)
+        remove_temporaries(sidecar_path(path))
     if code == 2:
         raise WorkspaceError(path, "has only the prior in every row", "mend what is said above")
     # ended between the file and its sidecar: nobody knows what its rows got

@@ -20,9 +20,9 @@ KILLED = -9
 def guard(command: Sequence[str], *, until: float) -> int:
     """Run ``command`` no longer than ``until`` on time.monotonic's clock; its exit code.
 
-    KILLED if it had to be ended; it and what it started are gone then. Another negative number is
-    the signal that it died of. When this process dies first, the worker's standard input ends, by
-    which it knows (``die_with_parent``).
+    KILLED if it had to be ended; it and what it started are gone then, as they are when this
+    process is interrupted. Another negative number is the signal that it died of. When this
+    process dies first, the worker's standard input ends, by which it knows (``die_with_parent``).
     """
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as worker:
         try:
@@ -64,3 +64,4 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
         os.killpg(worker.pid, signal.SIGKILL)
     else:
         worker.kill()
+    worker.wait()  # which Popen itself does not when it was interrupted

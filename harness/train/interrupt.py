@@ -24,7 +24,7 @@ def noting_signals() -> Iterator[Stopping]:
 
     def note(number: int, frame: Any) -> None:
         nonlocal asked
-        if asked:
+        if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked = True
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from harness.errors import WorkspaceError
+from harness.errors import ResourceError, WorkspaceError
 from harness.files import digest, replacing, write_text
 from harness.model import ModelSection, training_settings
 
@@ -106,9 +107,15 @@ def write_holdout_scores(folder: Path, values: Values) -> None:
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Named arrays as safetensors, all of them or none."""
-    with replacing(path) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+    """Named arrays as safetensors, all of them or none; a ResourceError if the disk is full."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    try:
+        with replacing(path) as temporary:
+            save_file(contiguous, temporary)
+    except SafetensorError as error:  # as untyped as it is: a full disk
+        raise ResourceError(
+            path, f"cannot be written ({error})", "make room on its disk"
+        ) from error
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:

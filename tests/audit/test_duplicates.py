@@ -1,5 +1,6 @@
 """Copies: planted ones are found, strangers are not, and findings say where they stand."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -98,8 +99,10 @@ def test_no_copies_are_no_findings() -> None:
     assert copy_findings(none, ["a", "b"], ["x"], trained=1) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_file_that_is_gone_is_unreadable(tmp_path: Path) -> None:
     scene(1).save(tmp_path / "there.png")
     (tmp_path / "broken.png").write_bytes((tmp_path / "there.png").read_bytes()[:500])
-    paths = [tmp_path / "there.png", tmp_path / "gone.png", tmp_path / "broken.png"]
-    assert look_at(paths, None).readable.tolist() == [True, False, False]
+    os.mkfifo(tmp_path / "pipe.png")
+    paths = [tmp_path / f"{name}.png" for name in ("there", "gone", "broken", "pipe")]
+    assert look_at(paths, None).readable.tolist() == [True, False, False, False]

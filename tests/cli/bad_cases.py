@@ -1,5 +1,6 @@
 """What can be wrong with a workspace: a change to the tiny one, and what must be said of it."""
 
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -59,6 +60,22 @@ def zipped(members: dict[str, str | bytes]) -> Change:
     return change
 
 
+def spoiled(place: int, value: int, *, listed: bool = True) -> Change:
+    """A zipped training table with another byte at that place of its member's header, and of what
+    the zip file's directory ``listed`` repeats of it."""
+
+    def change(folder: Path) -> None:
+        zipped({"a.csv": "id,label\n000,ant\n"})(folder)
+        path = folder / "data/train.csv.zip"
+        content = bytearray(path.read_bytes())
+        content[place] = value
+        if listed:
+            content[content.index(b"PK\x01\x02") + 2 + place] = value
+        path.write_bytes(content)
+
+    return change
+
+
 def linked(name: str, target: str) -> Change:
     """In the images' folder a link to what lies outside of it, and an id that follows it."""
 
@@ -71,6 +88,23 @@ def linked(name: str, target: str) -> Change:
         edit(folder / "data/train.csv", "003,ant", f"{id_},ant")
 
     return change
+
+
+def instead(name: str, make: Callable[[Path], object] = Path.mkdir) -> Change:
+    """Something else (a folder) where that file or folder of the workspace is meant."""
+
+    def change(folder: Path) -> None:
+        path = folder / name
+        if path.exists():
+            path.unlink()
+        path.parent.mkdir(exist_ok=True)
+        make(path)
+
+    return change
+
+
+def to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
 
 
 NO_TABLE = ('train = "data/train.csv"\n', "")
@@ -136,6 +170,11 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         ),
         "fold",
         ["does not say the order of 'ant', 'bee', 'cat'", 'add classes = ["lowest"'],
+    ),
+    "TOML of 5,000 brackets": (
+        toml("k = 3", "k = " + "[" * 5000),
+        "data",
+        ["competition.toml", "is nested too deeply"],
     ),
     "no competition.toml": (
         lambda folder: (folder / "competition.toml").unlink(),
@@ -288,6 +327,17 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         zipped({"/tmp/evil.csv": "id,label\n000,ant\n"}),
         "fold",
         ["'/tmp/evil.csv', which leads out of it"],
+    ),
+    "an encrypted zip": (spoiled(6, 1), "fold", ["train.csv.zip: is encrypted"]),
+    "a zip packed in an unknown way": (
+        spoiled(8, 97),
+        "fold",
+        ["train.csv.zip: cannot be unpacked", "compression method is not supported"],
+    ),
+    "a zip that is damaged": (
+        spoiled(35, 0xFF, listed=False),
+        "fold",
+        ["train.csv.zip: cannot be unpacked", "invalid block type"],
     ),
     "a zip that unpacks to a thousand times its size": (
         zipped({"a.csv": b"id,label\n" + bytes(300_000_000)}),
@@ -478,6 +528,42 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         "stack",
         ["run `python -m harness fold`"],
     ),
+    # what the operating system refuses
+    "a file where a folder is meant": (
+        instead("folds", Path.touch),
+        "fold",
+        ["folds: cannot be read or written", "move away"],
+    ),
+    "a pipe where the table is meant": (  # to open it waits for a writer who never comes
+        instead("data/train.csv", lambda path: os.mkfifo(path)),
+        "fold",
+        ["train.csv: is no regular file"],
+    ),
+    "a pipe where the sample is meant": (
+        instead("data/sample_submission.csv", lambda path: os.mkfifo(path)),
+        "fold",
+        ["sample_submission.csv: is no regular file"],
+    ),
+    "a pipe where the configuration is meant": (
+        instead("competition.toml", lambda path: os.mkfifo(path)),
+        "data",
+        ["competition.toml: is no regular file"],
+    ),
+    "a device that never ends": (
+        toml("data/train.csv", "/dev/zero"),
+        "data",
+        ["/dev/zero: is no regular file"],
+    ),
+    "an image that is a link to itself": (
+        instead("data/images/003.png", to_itself),
+        "data",
+        ["1 of 30 ids have no image", "003.png"],
+    ),
+    "a path of 5,000 letters": (
+        toml("data/train.csv", "x" * 5000),
+        "data",
+        ["… (5,", "cannot be read or written", "choose a shorter name"],
+    ),
     "other ids in test and sample": (
         lambda folder: edit(folder / "data/test.csv", "038", "999"),
         "data",
@@ -535,5 +621,17 @@ TRAIN_CASES: dict[str, tuple[Change, list[str]]] = {
     "rows that no fold knows": (
         train("029,cat\n", ""),
         ["folds.csv", "'029'", "harness fold"],
+    ),
+    "a folder where the folds are meant": (
+        instead("folds/folds.csv"),
+        ["folds/folds.csv: cannot be read or written", "move away the folder"],
+    ),
+    "a link to itself where the folds are meant": (
+        instead("folds/folds.json", to_itself),
+        ["folds/folds.json: cannot be read or written", "remove that link"],
+    ),
+    "a file where the cache is meant": (
+        instead(".cache", Path.touch),
+        [".cache", "cannot be read or written", "move away"],
     ),
 }

@@ -67,6 +67,19 @@ def test_labels_are_text_wherever_they_are_shown(
     assert {path.relative_to(workspace).parts[0] for path in written} == {"folds"}
 
 
+def test_control_characters_of_a_path_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a\x1b[31mb\n\u202ec\udcff"
+    for code in (0, 2):  # what was done, then that it is there already
+        assert main(["init", str(folder)]) == code
+    captured = capsys.readouterr()
+    for text in (captured.out, captured.err):
+        assert r"a\x1b[31mb" in text
+        assert r"\u202ec\udcff" in text
+        assert all(line.isprintable() for line in text.splitlines())
+
+
 def test_init_from_what_is_no_competition(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,11 +89,11 @@ def test_a_budget_that_nothing_fits_into_leaves_the_prior(planned: Path) -> None
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_hang_is_ended_in_time(copy: Path) -> None:
-    image = copy / "data/images/033.png"
-    image.unlink()
-    os.mkfifo(image)  # to open it waits for a writer who never comes
+    for weights in copy.glob("models/*/fold*.safetensors"):
+        weights.unlink()
+        os.mkfifo(weights)  # to open it waits for a writer who never comes
     plans = json.loads((copy / "models/ensemble/plans.json").read_text(encoding="utf-8"))["plans"]
-    budget = 4 + 2 * plans[0]["costs"]["start"]  # surely enough to come to that image
+    budget = 4 + 2 * plans[0]["costs"]["start"]  # surely enough to come there
     done = run(copy, "submit", "--budget", f"{budget:.1f}", "--name", "hung")
     assert done.returncode == 3
     _, sidecar = submission(copy, "hung")

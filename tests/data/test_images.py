@@ -1,5 +1,6 @@
 """Decoding and the cache."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tiny import TOML, picture, png_header
 from harness.competition import load_competition
 from harness.data.images import ImageFacts, cached_images, decode, find_images, inspect
 from harness.errors import DataError
+from harness.files import file_digest
 
 
 @pytest.fixture
@@ -240,6 +242,15 @@ def test_what_is_no_image_is_told(tmp_path: Path, content: bytes, found: str) ->
     for read in (inspect, lambda path: decode(path, [8])):
         with pytest.raises(DataError, match=found):
             read(tmp_path / "x.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    os.mkfifo(path)
+    for read in (inspect, lambda path: decode(path, [8]), file_digest):
+        with pytest.raises(DataError, match=r"x\.png: is no regular file"):
+            read(path)
 
 
 def test_a_bomb_of_a_few_bytes_is_refused(tmp_path: Path) -> None:

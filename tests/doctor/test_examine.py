@@ -78,6 +78,15 @@ def test_tables_that_do_not_fit_are_told_beside_the_rest(
     assert "MEND" in said
 
 
+def test_a_folder_that_cannot_be_written_to_is_told(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "oof").touch()  # no folder
+    assert harness("doctor") == 2
+    said = capsys.readouterr().out
+    assert f"MEND  disk      {workspace / 'oof'} cannot be written to (Not a directory)" in said
+
+
 def test_a_small_disk_is_told(
     harness: Harness,
     workspace: Path,

@@ -95,6 +95,26 @@ def test_a_server_that_is_away_is_unreachable(home: Path, server: Server) -> Non
     assert check_credentials(ask_name).state == "unreachable"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("kaggle.json", "[" * 100_000, "is not valid JSON"),
+        ("kaggle.json", json.dumps({"username": USER, "key": 5}), "holds no username and key"),
+        ("kaggle.json", json.dumps({"username": USER, "key": "a b"}), "what is no credential"),
+        ("access_token", f"{TOKEN}\n{TOKEN}", "is no credential"),
+    ],
+)
+def test_what_cannot_be_credentials_is_said_of_its_file(
+    name: str, text: str, found: str, home: Path
+) -> None:
+    secret_file(home / name, text)
+    finding = check_credentials()
+    assert finding.state == "missing"
+    assert finding.text.startswith(f"{home / name}: ")
+    assert found in finding.text
+    assert TOKEN not in finding.text
+
+
 def test_a_damaged_file_is_named_without_what_it_holds(home: Path) -> None:
     secret_file(home / "kaggle.json", '{"key": "half-a-secr')
     with pytest.raises(KaggleError, match=r"kaggle\.json: is not valid JSON") as raised:

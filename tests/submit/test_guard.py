@@ -70,6 +70,16 @@ def test_what_the_worker_forks_does_not_wait_for_standard_input() -> None:
         assert worker.stdout.readline() == b"0\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+def test_asked_to_end_it_ends_the_worker_at_once() -> None:
+    # whoever asks is the worker: it has surely begun
+    code = "import os, signal, sys; os.kill(os.getppid(), signal.SIGINT); sys.stdin.read()"
+    with pytest.raises(KeyboardInterrupt):
+        guard([sys.executable, "-c", code], until=time.monotonic() + LATER)
+    with pytest.raises(ChildProcessError):  # none is left, and none waits to be reaped
+        os.waitpid(-1, os.WNOHANG)
+
+
 def test_only_the_files_own_temporaries_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     for name in ("a.csv", ".a.csv.77.tmp", "b.csv", ".b.csv.77.tmp"):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
-from harness.errors import WorkspaceError
+from harness.errors import ResourceError, WorkspaceError
 from harness.workspace.runs import (
     first_difference,
     fold_file,
@@ -57,3 +58,13 @@ def test_others_may_read_arrays_as_they_may_read_any_new_file(tmp_path: Path) ->
     (tmp_path / "usual").touch()
     save_arrays(tmp_path / "a.safetensors", {"a": np.zeros(2)})
     assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_full_disk_is_the_users_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(arrays: object, path: Path) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("harness.workspace.runs.save_file", full)
+    with pytest.raises(ResourceError, match=r"x\.safetensors: cannot be written .* make room"):
+        save_arrays(tmp_path / "x.safetensors", {})
+    assert not list(tmp_path.iterdir())
