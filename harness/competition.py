@@ -4,7 +4,7 @@ import re
 import tomllib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from harness.errors import ConfigError, nearest
+from harness.errors import ConfigError
 from harness.files import require_file
 from harness.formula import value_of
 from harness.metrics import Metric, get_metric, metrics_for
@@ -27,6 +27,7 @@ from harness.model import Invariance, ModelSection
 from harness.patterns import placeholders
 from harness.section import SafeName, Section, Strings
 from harness.space import TuneSection
+from harness.toml_errors import first_error, line_of
 
 FILE_NAME = "competition.toml"
 
@@ -340,7 +341,7 @@ def load_competition(path: Path) -> Competition:
     try:
         competition = Competition.model_validate(values)
     except ValidationError as error:
-        raise _first_error(error, path, text) from None
+        raise first_error(error, path, text, Competition) from None
     competition._folder = path.parent  # where a metric of the user's own is looked for
     try:
         _ = competition.metric
@@ -348,76 +349,6 @@ def load_competition(path: Path) -> Competition:
         line = line_of(text, ("competition", "metric"))
         raise ConfigError(f"{path}:{line}", f"{error.where}: {error.found}", error.fix) from None
     return competition
-
-
-def _first_error(error: ValidationError, path: Path, text: str) -> ConfigError:
-    """The first of pydantic's findings, with its line in the file and what to do."""
-    findings = error.errors(include_url=False)
-    # an unknown key is usually the cause of a missing one, so it is told first
-    first = next((f for f in findings if f["type"] == "extra_forbidden"), findings[0])
-    location = tuple(part for part in first["loc"] if not str(part).startswith(":"))
-    line = line_of(text, location)
-    where = f"{path}:{line}" if line else str(path)
-    name = ".".join(f"[{part + 1}]" if isinstance(part, int) else part for part in location)
-    name = name.replace(".[", "[")
-    match first["type"]:
-        case "extra_forbidden":
-            known = _keys_at(location[:-1])
-            found, fix = f"unknown key '{name}'", nearest(str(location[-1]), known)
-        case "missing":
-            found, fix = f"missing key '{name}'", "add it"
-        case "value_error":
-            found = str(first["ctx"]["error"])
-            found, _, fix = found.partition("; ")
-            found, fix = (f"{name}: {found}" if name else found), fix or "change one of them"
-        case _:
-            found = f"'{name}' is {first['input']!r}"
-            fix = first["msg"][0].lower() + first["msg"][1:]
-    others = len(findings) - 1
-    return ConfigError(where, found, fix + (f" ({others} more after this)" if others else ""))
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the table at that place may have."""
-    section: type[BaseModel] = Competition
-    for part in location:
-        field = section.model_fields.get(str(part))
-        section = (_section_in(field.annotation) if field else None) or section
-    return list(section.model_fields)
-
-
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field is, or holds several of."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_section_in, get_args(annotation))), None)
-
-
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
-_KEY = re.compile(r"""^\s*["']?([A-Za-z0-9_-]+)["']?\s*(\.|=)""")
-
-
-def line_of(text: str, location: tuple[int | str, ...]) -> int | None:
-    """The 1-based line of a key, or of its table's header; None where neither is in the text.
-
-    ``location`` is a path of keys and of indices into arrays of tables: ``("model", 1, "lr")``.
-    """
-    table: tuple[int | str, ...] = ()
-    counts: dict[str, int] = {}
-    best: int | None = None
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            name = header[2].strip("\"' ")
-            if header[1] == "[[":
-                counts[name] = counts.get(name, -1) + 1
-                table = (name, counts[name])
-            else:
-                table = tuple(name.split("."))
-            if location[: len(table)] == table:
-                best = number
-        elif (key := _KEY.match(line)) and location[: len(table) + 1] == (*table, key[1]):
-            return number
-    return best
 
 
 def as_plain(section: BaseModel) -> dict[str, Any]:

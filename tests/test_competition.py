@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from tiny import TOML
 
-from harness.competition import Competition, line_of, load_competition
+from harness.competition import Competition, load_competition
 from harness.errors import ConfigError
+from harness.toml_errors import line_of
 
 
 def load(tmp_path: Path, text: str) -> Competition:
