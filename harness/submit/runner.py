@@ -19,7 +19,7 @@ from harness.submit.rows import TestRows, read_test_rows, submission_text
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.oof import given_file, read_predictions
-from harness.workspace.runs import read_run
+from harness.workspace.runs import read_run, retrain
 from harness.workspace.submissions import Sidecar, new_sidecar, read_sidecar, write_submission
 
 Combine = Callable[[NDArray[np.float32], NDArray[np.float32] | None], NDArray[Any]]
@@ -109,7 +109,11 @@ def _predict(
             predicted, broken = predict_images(
                 loaded, rows.paths, len(ensemble.targets), lambda done: advance(done, "")
             )
+        readable = np.setdiff1d(np.arange(len(rows.paths)), list(broken))
         for name, values in predicted.items():
+            if not np.isfinite(values[readable]).all():
+                folder = workspace.models / name
+                raise WorkspaceError(folder, "predicts NaN or infinity", retrain(folder))
             predictions[ensemble.members.index(name)] = values
     return predictions, broken
 
@@ -131,8 +135,6 @@ def _load(workspace: Workspace, name: str, ensemble: Ensemble) -> Loaded:
     files = [folder / file for file in ensemble.weights[ensemble.members.index(name)]]
     if not files:
         raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")
-    if missing := [file for file in files if not file.exists()]:
-        raise WorkspaceError(missing[0], "is missing", "run `train`, then `stack` again")
     device = choose_device(model.precision)
     predictor = load_predictor(folder, model, len(ensemble.targets), files, identity["task"])
     device.place(predictor)

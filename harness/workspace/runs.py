@@ -1,13 +1,15 @@
 """models/<run>/: what repeats a run (run.json), its fold models, its log."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from harness.errors import WorkspaceError
 from harness.files import digest, replacing, write_text
@@ -55,12 +57,14 @@ def read_run(folder: Path) -> dict[str, Any]:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         stored["identity"]["model"]["name"], stored["circumstances"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(
-            path,
-            f"cannot be read ({error})",
-            f"run `python -m harness train --retrain {folder.name}`",
-        ) from error
+        raise WorkspaceError(path, f"cannot be read ({error})", retrain(folder)) from error
     return stored
+
+
+def retrain(folder: Path) -> str:
+    """How to mend what is missing or damaged in models/<run>/: a run that is complete, by its OOF
+    file, is otherwise left as it is."""
+    return f"run `python -m harness train --retrain {folder.name}`, then `stack`"
 
 
 def identity_digest(identity: Values) -> str:
@@ -106,20 +110,37 @@ def write_holdout_scores(folder: Path, values: Values) -> None:
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Named arrays as safetensors, all of them or none."""
+    """Named arrays as safetensors with a checksum, all of them or none."""
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with replacing(path) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+        save_file(whole, temporary, {"crc32": _checksum(whole)})
 
 
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Named arrays from a safetensors file."""
+def load_arrays(path: Path, fix: str | None = None) -> dict[str, NDArray[Any]]:
+    """Named arrays from a safetensors file; a WorkspaceError, with the ``fix``, if it is damaged.
+
+    Without a ``fix`` it is the file of a run, which is trained again. Who else wrote it may have
+    left out the checksum.
+    """
     try:
-        arrays: dict[str, NDArray[Any]] = load_file(path)
+        with safe_open(path, "np") as file:
+            arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            noted = (file.metadata() or {}).get("crc32")
+        if noted not in (None, _checksum(arrays)):
+            raise ValueError("its checksum is another")
     except Exception as error:  # safetensors raises its own untyped error and OSError
-        raise WorkspaceError(
-            path, f"cannot be read ({error})", "remove it and train again"
-        ) from error
+        fix = fix or retrain(path.parent)
+        raise WorkspaceError(path, f"cannot be read ({error})", fix) from error
     return arrays
+
+
+def _checksum(arrays: Arrays) -> str:
+    """Of names, shapes and numbers; as quick as reading them, unlike a digest."""
+    state = 0
+    for name, array in sorted(arrays.items()):
+        state = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), state)
+        state = zlib.crc32(array.reshape(-1).view(np.uint8).data, state)
+    return f"{state:08x}"
 
 
 def training_seconds(folder: Path) -> float:

@@ -1,9 +1,11 @@
 """models/<run>/: a run is held against what it was begun with."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from harness.errors import WorkspaceError
 from harness.workspace.runs import (
@@ -47,10 +49,35 @@ def test_fold_files_are_ordered_by_number_and_leave_predictions_out(tmp_path: Pa
     assert load_arrays(fold_file(tmp_path, 2))["x"].tolist() == [0, 1, 2]
 
 
-def test_damaged_weights_are_named(tmp_path: Path) -> None:
-    fold_file(tmp_path, 0).write_bytes(b"\x00" * 40)
-    with pytest.raises(WorkspaceError, match=r"fold0\.safetensors"):
-        load_arrays(fold_file(tmp_path, 0))
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: bytes(40),
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda content: content.replace(b"[50]", b"[05]"),
+        None,
+    ],
+    ids=["empty", "half", "zeros", "a bit", "the header", "a folder"],
+)
+def test_damaged_weights_are_named(damage: Callable[[bytes], bytes] | None, tmp_path: Path) -> None:
+    file = fold_file(tmp_path / "a", 0)
+    save_arrays(file, {"weight": np.arange(50), "count": np.array(7)})
+    assert load_arrays(file)["weight"].tolist() == list(range(50))
+    content = file.read_bytes()
+    file.unlink()
+    if damage:
+        file.write_bytes(damage(content))
+    else:
+        file.mkdir()
+    with pytest.raises(WorkspaceError, match=r"fold0\.safetensors: .*train --retrain a`"):
+        load_arrays(file)
+
+
+def test_arrays_that_others_wrote_are_taken_as_they_are(tmp_path: Path) -> None:
+    save_file({"x": np.arange(3)}, tmp_path / "x.safetensors")
+    assert load_arrays(tmp_path / "x.safetensors")["x"].tolist() == [0, 1, 2]
 
 
 def test_others_may_read_arrays_as_they_may_read_any_new_file(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.errors import WorkspaceError
 from harness.files import digest, file_digest
 from harness.model import ModelSection
-from harness.workspace.runs import fold_files, read_run, refit_file, soup_file
+from harness.workspace.runs import fold_files, read_run, refit_file, retrain, soup_file
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,9 @@ def open_run(folder: Path) -> Run:
 
 def parts(run: Run, weights: Sequence[str]) -> list[Part]:
     """The networks that hold those models: one each, or one for all where they share it."""
-    if missing := [name for name in weights if name not in run.weights]:
-        raise WorkspaceError(
-            run.folder / missing[0], "is missing", "run `train`, then `stack` again"
-        )
+    for name in weights:
+        if name not in run.weights or not (run.folder / name).is_file():
+            raise WorkspaceError(run.folder / name, "is missing", retrain(run.folder))
     if not weights:
         raise ValueError("an engine needs at least one model")
     if run.shares_backbone:
