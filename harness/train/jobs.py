@@ -205,6 +205,9 @@ def _share_out(runs: Sequence[Run], display: Display, folds: Sequence[int]) -> N
     """Do all jobs that nobody else is doing; wait for the others, and take over what is left."""
     for run in runs:
         if run.done:
+            for output in run.outputs:
+                if (output.folder / "run.json").exists():
+                    read_run(output.folder)  # a damaged one would stop the stages that follow
             display.say(f"{run.model.name}: done before, nothing to do")
             continue
         run.start()
