@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from harness.display import Display
 from harness.errors import DataError, WorkspaceError
 from harness.files import digest, file_digest
-from harness.model import ModelSection
 from harness.predict.engine import choose_device, load_predictor
 from harness.predict.stream import Loaded, predict_images
 from harness.submit.rows import TestRows, read_test_rows, submission_text
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.oof import given_file, read_predictions
-from harness.workspace.runs import read_run, retrain
+from harness.workspace.runs import read_model, read_run, retrain
 from harness.workspace.submissions import Sidecar, new_sidecar, read_sidecar, write_submission
 
 Combine = Callable[[NDArray[np.float32], NDArray[np.float32] | None], NDArray[Any]]
@@ -130,8 +129,7 @@ def _load(workspace: Workspace, name: str, ensemble: Ensemble) -> Loaded:
             f"there is no such run, and no oof/{name}.test.parquet either",
             "train it, or give its predictions for the test rows",
         )
-    identity = read_run(folder)["identity"]
-    model = ModelSection.model_validate(identity["model"], strict=False)
+    identity, model = read_run(folder)["identity"], read_model(folder)
     files = [folder / file for file in ensemble.weights[ensemble.members.index(name)]]
     if not files:
         raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")

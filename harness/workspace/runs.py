@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from harness.errors import WorkspaceError
 from harness.files import digest, replacing, write_text
 from harness.model import ModelSection, training_settings
+from harness.records import first_finding, read_record
 
 Values = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
@@ -50,15 +52,33 @@ def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
     return {**identity, "model": training_settings(model)}
 
 
+class _Identity(BaseModel, extra="allow"):
+    """What is read of it; all else is only compared."""
+
+    model: dict[str, Any]
+    task: str
+    targets: list[str]
+    folds: str
+
+
+class _Run(BaseModel, extra="allow"):
+    identity: _Identity
+    circumstances: dict[str, Any]
+
+
 def read_run(folder: Path) -> dict[str, Any]:
     """run.json as a dictionary with ``identity`` and ``circumstances``."""
-    path = folder / "run.json"
+    path, fix = folder / "run.json", retrain(folder)
+    return read_record(_Run, path, missing="is missing", fix=fix, extra="allow").model_dump()
+
+
+def read_model(folder: Path) -> ModelSection:
+    """How the run in ``folder`` was trained; a WorkspaceError if there is no such setting."""
     try:
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        stored["identity"]["model"]["name"], stored["circumstances"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(path, f"cannot be read ({error})", retrain(folder)) from error
-    return stored
+        return ModelSection.model_validate(read_run(folder)["identity"]["model"], strict=False)
+    except ValidationError as error:
+        found = f"is damaged ({first_finding(error)})"
+        raise WorkspaceError(folder / "run.json", found, retrain(folder)) from error
 
 
 def retrain(folder: Path) -> str:

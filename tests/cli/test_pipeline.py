@@ -125,7 +125,7 @@ def test_a_changed_model_is_refused_rather_than_overwritten(
     (workspace / "models/probe/run.json").write_text("{")
     for command in (["train", "--only", "probe"], ["stack"]):
         assert harness(*command) == 2
-        assert "run.json: cannot be read" in capsys.readouterr().err
+        assert "run.json: is damaged" in capsys.readouterr().err
     assert harness("train", "--retrain", "probe") == 0
 
 

@@ -1,5 +1,6 @@
 """models/<run>/: a run is held against what it was begun with."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,19 +14,26 @@ from harness.workspace.runs import (
     fold_file,
     fold_files,
     load_arrays,
+    read_model,
     read_run,
     save_arrays,
     start_run,
 )
 
-IDENTITY = {"model": {"name": "a", "epochs": 3}, "folds": "x"}
+IDENTITY = {
+    "model": {"name": "a", "epochs": 3},
+    "task": "binary",
+    "targets": ["x", "y"],
+    "folds": "x",
+    "more": 1.0,
+}
 
 
 def test_the_same_run_is_accepted_and_another_refused(tmp_path: Path) -> None:
     start_run(tmp_path / "a", IDENTITY, {"torch": "1"})
     start_run(tmp_path / "a", IDENTITY, {"torch": "2"})  # circumstances may differ
     assert read_run(tmp_path / "a")["circumstances"] == {"torch": "1"}
-    changed = {"model": {"name": "a", "epochs": 4}, "folds": "x"}
+    changed = IDENTITY | {"model": {"name": "a", "epochs": 4}}
     with pytest.raises(WorkspaceError, match=r"model\.epochs = 3, now it is 4"):
         start_run(tmp_path / "a", changed, {})
 
@@ -36,10 +44,28 @@ def test_first_difference_sees_removed_and_added_values() -> None:
     assert first_difference({}, {"b": [1]}) == "b = None, now it is [1]"
 
 
-def test_a_damaged_run_is_named(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text('{"identity": []}')
-    with pytest.raises(WorkspaceError, match=r"run\.json: cannot be read"):
-        read_run(tmp_path)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"identity": []},
+        {"identity": {}},
+        {"circumstances": None},
+        *({"identity": IDENTITY | {name: 3}} for name in ("model", "task", "targets", "folds")),
+        {"identity": IDENTITY | {"targets": [1, 2]}},
+        {"identity": IDENTITY | {"model": {}}},
+        {"identity": IDENTITY | {"model": {"name": "a", "backbone": "b", "lr": "high"}}},
+        {"identity": IDENTITY | {"model": {"name": "a", "backbone": "b", "of_old": 1}}},
+    ],
+)
+def test_a_damaged_run_is_named(change: dict[str, object], tmp_path: Path) -> None:
+    identity = IDENTITY | {"model": {"name": "a", "backbone": "b", "epochs": 3}}
+    start_run(tmp_path / "a", identity, {"torch": "1"})
+    file = tmp_path / "a/run.json"
+    assert read_run(tmp_path / "a") == {"identity": identity, "circumstances": {"torch": "1"}}
+    assert read_model(tmp_path / "a").epochs == 3
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(WorkspaceError, match=r"run\.json: is damaged .*train --retrain a`"):
+        read_model(tmp_path / "a")
 
 
 def test_fold_files_are_ordered_by_number_and_leave_predictions_out(tmp_path: Path) -> None:

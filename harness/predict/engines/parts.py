@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.errors import WorkspaceError
 from harness.files import digest, file_digest
 from harness.model import ModelSection
-from harness.workspace.runs import fold_files, read_run, refit_file, retrain, soup_file
+from harness.workspace.runs import fold_files, read_model, read_run, refit_file, retrain, soup_file
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,12 @@ class Part:
 
 def open_run(folder: Path) -> Run:
     """The run in ``folder``; a WorkspaceError if it is damaged or has no models."""
-    identity = read_run(folder)["identity"]
-    model = ModelSection.model_validate(identity["model"], strict=False)
+    identity, model = read_run(folder)["identity"], read_model(folder)
     others = [path for path in (soup_file(folder), refit_file(folder)) if path.exists()]
     weights = tuple(path.name for path in [*fold_files(folder), *others])
     if not weights:
         raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")
-    return Run(folder, model, len(identity["targets"]), weights, identity.get("task", "multiclass"))
+    return Run(folder, model, len(identity["targets"]), weights, identity["task"])
 
 
 def parts(run: Run, weights: Sequence[str]) -> list[Part]:
