@@ -4,7 +4,7 @@ Made by ``harness.stack.decide``, stored with the ensemble, applied to every sub
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,14 +82,6 @@ class Decision:
                 return f"Decides by the expected class, cut at {', '.join(numbers)}."
             case "thresholds":
                 return f"Decides for labels from these probabilities on: {listed}."
-
-
-def decision_from_json(record: dict[str, Any]) -> Decision:
-    """The inverse of ``dataclasses.asdict``; KeyError, TypeError or ValueError if it is damaged."""
-    if record["rule"] not in get_args(Rule):
-        raise ValueError(f"decision rule {record['rule']!r}")
-    numbers = tuple(float(number) for number in record["numbers"])
-    return Decision(record["rule"], numbers, bool(record["at_least_one"]))
 
 
 def _certain(codes: Array, shape: tuple[int, ...]) -> Array:

@@ -23,6 +23,7 @@ Strings = Annotated[tuple[str, ...], Strict(False)]
 
 
 class Section(BaseModel):
-    """A table of competition.toml: no unknown keys, no silent conversions, no later changes."""
+    """A table of competition.toml: no unknown keys, no silent conversions, no later changes, and
+    only finite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

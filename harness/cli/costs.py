@@ -14,7 +14,7 @@ from harness.predict.cost import CostSheet, read_costs, write_costs
 from harness.predict.engine import choose_device
 from harness.predict.engines import ENGINES, Kind, engines_here
 from harness.predict.machine import fingerprint
-from harness.predict.plan import Plan, plan_from_json
+from harness.predict.plan import Plan
 from harness.stack.make import read_problem
 from harness.stack.plans import make_plans, measure_costs, write_plans
 from harness.submit.budgeted import costs_file, plans_file, read_plans
@@ -61,7 +61,7 @@ def _stored(workspace: Workspace, ensemble: Ensemble) -> tuple[CostSheet, list[P
     """What stands there, if it is for this ensemble and was measured on this machine."""
     try:
         sheet = read_costs(costs_file(workspace))
-        plans = [plan_from_json(record) for record in read_plans(workspace, ensemble)]
+        plans = list(read_plans(workspace, ensemble))
     except WorkspaceError:
         return None
     same = sheet.ensemble == ensemble.digest and sheet.machine == fingerprint()

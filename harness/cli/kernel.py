@@ -96,6 +96,7 @@ def submit(workspace: "Workspace", display: Display, *, wait: bool) -> None:
     from harness.kaggle.push import wait_until_ended
     from harness.kaggle.seam_kernels import Kernels
     from harness.kaggle.submission import Parcel
+    from harness.records import read_record
     from harness.workspace.ledger import Ledger
     from harness.workspace.submissions import Sidecar
 
@@ -109,8 +110,9 @@ def submit(workspace: "Workspace", display: Display, *, wait: bool) -> None:
         raise KaggleError("kaggle", f"{pushed.kernel} is {run.status}", "wait, or say --wait")
     slug = pushed.kernel.partition("/")[2]
     name = f"{slug}-v{pushed.version}"
-    built = json.loads((_folder(workspace) / "build.json").read_text(encoding="utf-8"))
-    Ledger(workspace.board).record(name, pushed.digest, Sidecar(**built))
+    note, fix = _folder(workspace) / "build.json", "run `python -m harness kernel build`"
+    built = read_record(Sidecar, note, missing="is missing", fix=fix)
+    Ledger(workspace.board).record(name, pushed.digest, built)
     parcel = Parcel(name, pushed.digest, kernel=pushed.kernel, version=pushed.version)
     submit_parcel(workspace, display, parcel, wait=wait)
 

@@ -11,7 +11,6 @@ from harness.display import Display, one_line
 from harness.errors import UserError
 from harness.predict.cost import read_costs
 from harness.predict.machine import fingerprint, probe
-from harness.predict.plan import plan_from_json
 from harness.stack.blend import blend_from_json
 from harness.stack.chosen import choose, combiner
 from harness.submit.budgeted import costs_file, predict_within, read_plans
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     path, inputs, budget, deadline, started = rest
     sheet = read_costs(costs_file(workspace))
-    plans = [plan_from_json(record) for record in read_plans(workspace, ensemble)]
+    plans = read_plans(workspace, ensemble)
     slowdown = 1.0 if sheet.machine == fingerprint() else probe() / sheet.probe
 
     def elapsed() -> float:

@@ -13,16 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from harness.data.images import Pixels, decode
-from harness.errors import WorkspaceError
 from harness.files import write_text
 from harness.predict.engines.kinds import cores
 from harness.predict.measure import EngineCost
 from harness.predict.plan import Costs
+from harness.records import read_record
 
 STARTS = 3
 """Fresh processes that are timed."""
@@ -81,6 +80,10 @@ class CostSheet:
     members: tuple[MemberCost, ...]
     notes: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if not self.starts or self.rows < 1 or not self.probe > 0:
+            raise ValueError("a start, a row and a probe must have been timed")
+
     def costs(self, rows: int) -> Costs:
         """The shared costs for a test set of ``rows``.
 
@@ -103,25 +106,7 @@ def write_costs(path: Path, sheet: CostSheet) -> None:
 def read_costs(path: Path) -> CostSheet:
     """The stored sheet; a WorkspaceError if there is none or it is damaged."""
     fix = "run `python -m harness cost`"
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        members = tuple(
-            MemberCost(
-                **one | {"cost": EngineCost(**one["cost"]), "weights": tuple(one["weights"])}
-            )
-            for one in values["members"]
-        )
-        lists: dict[str, Any] = {
-            "members": members,
-            "starts": tuple(values["starts"]),
-            "notes": tuple(values["notes"]),
-            "decode": tuple((int(size), float(seconds)) for size, seconds in values["decode"]),
-        }
-        return CostSheet(**values | lists)
-    except FileNotFoundError:
-        raise WorkspaceError(path, "nothing was measured yet", fix) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(path, f"is damaged ({error})", fix) from error
+    return read_record(CostSheet, path, missing="nothing was measured yet", fix=fix)
 
 
 def measure_starts(commands: Sequence[Sequence[str]]) -> tuple[float, ...]:

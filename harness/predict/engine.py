@@ -9,12 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from harness.backbone import Network, activation, build_classifier, build_features
 from harness.data.images import Pixels
+from harness.errors import WorkspaceError
 from harness.model import ModelSection, Precision
+from harness.workspace.runs import load_arrays, retrain
 
 BATCH = 16
 """Larger batches overflow the processor's caches: 32 is a third slower than 16 at 300 px."""
@@ -84,7 +85,10 @@ def load_predictor(
     fold_files: list[Path],
     task: str = "multiclass",
 ) -> Predictor:
-    """The fold models of the run in ``folder`` as one predictor, in evaluation mode."""
+    """The fold models of the run in ``folder`` as one predictor, in evaluation mode.
+
+    A WorkspaceError names a file that is damaged, or holds the weights of another network.
+    """
     # the trained weights replace these, so none are looked for
     options: dict[str, Any] = {
         "image_size": model.image_size,
@@ -93,19 +97,28 @@ def load_predictor(
     }
     if model.mode == "probe":
         features = build_features(model.backbone, "none", **options)
-        features.load_state_dict(load_file(folder / "backbone.safetensors"))
+        _load_weights(features, folder / "backbone.safetensors")
         heads = nn.ModuleList()
         for file in fold_files:
             head = nn.Linear(features.backbone.width, targets)
-            head.load_state_dict(load_file(file))
+            _load_weights(head, file)
             heads.append(head)
         return Predictor(features, heads, task).eval()
     networks = []
     for file in fold_files:
         network = build_classifier(model.backbone, "none", targets, **options, task=task)
-        network.load_state_dict(load_file(file))
+        _load_weights(network, file)
         networks.append(network)
     return Predictor(networks, None, task).eval()
+
+
+def _load_weights(module: nn.Module, file: Path) -> None:
+    arrays = load_arrays(file)
+    try:
+        module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except RuntimeError as error:  # other names or shapes, each on a line of its own
+        found = f"holds the weights of another network ({str(error).splitlines()[1].strip()})"
+        raise WorkspaceError(file, found, retrain(file.parent)) from error
 
 
 def predict_batch(module: nn.Module, pixels: Pixels, device: Device) -> NDArray[np.float32]:

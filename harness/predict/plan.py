@@ -4,14 +4,12 @@ Pure. A plan is made by ``stack.select``, followed by ``submit.plan`` and applie
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-from harness.errors import WorkspaceError
 
 Array = NDArray[Any]
 Kind = Literal["classes", "labels", "values"]
@@ -79,7 +77,7 @@ class Plan:
     """Stages in order, with a blend for every prefix of them.
 
     ``blends[k]`` is the record of the blend that was fitted for the first k + 1 stages
-    (``stack.select.combiner`` applies them), ``weights`` (stages,) a convex one of them all, from
+    (``stack.chosen.combiner`` applies them), ``weights`` (stages,) a convex one of them all, from
     which other sets of stages are served. ``prior`` (targets,) stands for an image that no stage
     reached. ``seconds`` are predicted for ``rows`` images and the whole process. ``score`` is in
     the metric's own direction, ``error`` its standard error; blends and ranking rules were fitted
@@ -109,6 +107,10 @@ class Plan:
             raise ValueError("every prefix needs its blend, and every stage its weight")
         if len({stage.member for stage in self.stages}) != len(shares):
             raise ValueError("a member stands twice")
+        if not {stage.size for stage in self.stages} <= {0, *dict(self.costs.decode)}:
+            raise ValueError("no cost is known of an image's size")
+        if not {stage.rule for stage in self.stages[1:]} <= {"", *RULES[self.kind]}:
+            raise ValueError("a rule is unknown")
 
     def passes(self) -> list[tuple[int, ...]]:
         """Stages that one pass over the images serves: those in a row that have one share.
@@ -167,39 +169,17 @@ class Plan:
             scores += count * self.prefix_scores[prefix]
         return scores / total
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, from which ``plan_from_json`` makes the same plan."""
-        record: dict[str, Any] = asdict(self)
-        return record
 
+@dataclass(frozen=True)
+class Plans:
+    """Plans for every budget, cheapest first, for the ensemble of that digest."""
 
-def plan_from_json(record: Mapping[str, Any]) -> Plan:
-    """The plan that ``Plan.to_json`` described; WorkspaceError if it is damaged."""
-    try:
-        costs = record["costs"]
-        return Plan(
-            kind=record["kind"],
-            metric=str(record["metric"]),
-            greater_is_better=bool(record["greater_is_better"]),
-            stages=tuple(Stage(**stage) for stage in record["stages"]),
-            blends=tuple(dict(blend) for blend in record["blends"]),
-            weights=tuple(float(w) for w in record["weights"]),
-            prior=tuple(float(p) for p in record["prior"]),
-            costs=Costs(
-                float(costs["start"]),
-                float(costs["write"]),
-                tuple((int(size), float(seconds)) for size, seconds in costs["decode"]),
-                float(costs["read"]),
-            ),
-            rows=int(record["rows"]),
-            seconds=float(record["seconds"]),
-            score=float(record["score"]),
-            error=float(record["error"]),
-            prefix_scores=tuple(float(score) for score in record["prefix_scores"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        found = f"cannot be read ({type(error).__name__}: {error})"
-        raise WorkspaceError("plan", found, "run `stack` again") from error
+    ensemble: str
+    plans: tuple[Plan, ...]
+
+    def __post_init__(self) -> None:
+        if not self.plans:
+            raise ValueError("there is no plan")
 
 
 def predicted_seconds(stages: Sequence[Stage], costs: Costs, rows: int) -> float:

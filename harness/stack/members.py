@@ -21,7 +21,7 @@ from harness.workspace.runs import (
     fold_predictions_file,
     holdout_file,
     load_arrays,
-    read_run,
+    read_model,
     refit_file,
     soup_file,
     training_seconds,
@@ -158,8 +158,7 @@ def _read_member(
             ids = training.ids[training.holdout_rows]
             given = read_predictions(file, ids, training.targets, training.task)[None]
         return Member(path, out_of_fold, folder, None, given)
-    stored = read_run(folder)["identity"]["model"]
-    model = ModelSection.model_validate(stored, strict=False)
+    model = read_model(folder)
     if name in listed:  # how it was trained is the run's to say, how it predicts the user's
         wanted = listed[name]
         choice = {"predict": wanted.predict, "fold_models": wanted.fold_models}

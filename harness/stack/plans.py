@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from harness.predict.engines import ENGINES, REFERENCE, Kind, convert, open_run,
 from harness.predict.guard import agreement
 from harness.predict.machine import fingerprint, probe
 from harness.predict.measure import assess
-from harness.predict.plan import Plan
+from harness.predict.plan import Plan, Plans
 from harness.predict.views import allowed_views
 from harness.stack.priced import Option
 from harness.stack.problem import Problem
@@ -126,7 +126,7 @@ def make_plans(
 
 def write_plans(path: Path, ensemble: Ensemble, plans: Sequence[Plan]) -> None:
     """Keep the plans beside the digest of the ensemble that they are for."""
-    record = {"ensemble": ensemble.digest, "plans": [plan.to_json() for plan in plans]}
+    record = asdict(Plans(ensemble.digest, tuple(plans)))
     write_text(path, json.dumps(record, ensure_ascii=False) + "\n")
 
 

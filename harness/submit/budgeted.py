@@ -4,7 +4,6 @@ Two processes. ``promise`` imports nothing heavy: it writes the prior, starts th
 it if it must. ``predict_within`` is the other one: it follows the plan and replaces the file.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,8 @@ from harness.display import Display
 from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, file_digest
+from harness.predict.plan import Plan, Plans
+from harness.records import read_record
 from harness.submit.guard import KILLED, guard, remove_temporaries
 from harness.submit.prior import prior_submission
 from harness.workspace import Workspace
@@ -32,7 +33,7 @@ from harness.workspace.submissions import (
 
 if TYPE_CHECKING:  # the promising process does without what these import
     from harness.predict.cost import CostSheet
-    from harness.predict.plan import Combine, Plan
+    from harness.predict.plan import Combine
     from harness.submit.follow import Engine, Predictions
     from harness.submit.rows import TestRows
     from harness.submit.runner import Combine as Blend
@@ -74,7 +75,7 @@ def promise(
     """
     competition = workspace.competition
     nothing = read_plans(workspace, ensemble)[0]  # the cheapest plan: every row has the prior
-    least = float(nothing["costs"]["start"])
+    least = nothing.costs.start
     inputs = digest(
         ensemble.digest,
         f"{budget:g}",
@@ -90,7 +91,7 @@ def promise(
 
     prior = ensemble.decided_prior
     text, rows = prior_submission(competition, workspace.root, ensemble.targets, prior)
-    believed = _believed(nothing["score"], nothing["error"])
+    believed = _believed(nothing.score, nothing.error)
     sidecar = _sidecar(ensemble, believed, rows, budget, inputs)
     if not same:  # what an earlier, shorter run has written is better than the prior
         write_submission(path, text, sidecar)
@@ -127,7 +128,7 @@ def _ids_digest(data: DataSection, root: Path) -> str:
 def predict_within(
     workspace: Workspace,
     ensemble: Ensemble,
-    plan: "Plan",
+    plan: Plan,
     sheet: "CostSheet",
     blend: "Blend",
     combine: "Combine",
@@ -225,23 +226,17 @@ def costs_file(workspace: Workspace) -> Path:
     return workspace.models / "ensemble" / "costs.json"
 
 
-def read_plans(workspace: Workspace, ensemble: Ensemble) -> list[dict[str, Any]]:
-    """The stored plans as plain records; a WorkspaceError if they are of another ensemble."""
+def read_plans(workspace: Workspace, ensemble: Ensemble) -> tuple[Plan, ...]:
+    """The stored plans, cheapest first; a WorkspaceError if they are of another ensemble."""
     path, fix = plans_file(workspace), "run `python -m harness cost`"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        plans: list[dict[str, Any]] = record["plans"]
-        if record["ensemble"] != ensemble.digest:
-            raise WorkspaceError(path, "was made for another ensemble", fix)
-        return plans
-    except FileNotFoundError:
-        raise WorkspaceError(path, "there are no plans yet", fix) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(path, f"is damaged ({error})", fix) from error
+    stored = read_record(Plans, path, missing="there are no plans yet", fix=fix)
+    if stored.ensemble != ensemble.digest:
+        raise WorkspaceError(path, "was made for another ensemble", fix)
+    return stored.plans
 
 
 def _load(
-    workspace: Workspace, ensemble: Ensemble, plan: "Plan", sheet: "CostSheet", stage: int
+    workspace: Workspace, ensemble: Ensemble, plan: Plan, sheet: "CostSheet", stage: int
 ) -> "Engine":
     from harness.predict.engines import ENGINES, load_engine, open_run
     from harness.predict.views import InViews, allowed_views
@@ -266,7 +261,7 @@ def _load(
 
 
 def _given(
-    workspace: Workspace, ensemble: Ensemble, plan: "Plan", ids: Any
+    workspace: Workspace, ensemble: Ensemble, plan: Plan, ids: Any
 ) -> Mapping[int, "Predictions"]:
     """The predictions of stages that another tool has made."""
     from harness.workspace.oof import given_file, read_predictions

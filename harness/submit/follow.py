@@ -150,7 +150,10 @@ def _predict(
         return np.ones(len(rows), dtype=bool)
     pixels, good = store.read(rows, plan.stages[stage].size)
     if good.any():
-        predictions[stage, rows[good]] = engines[stage].predict(pixels[good])
+        found = engines[stage].predict(pixels[good])
+        if not np.isfinite(found).all():
+            raise ValueError("it predicts NaN or infinity")
+        predictions[stage, rows[good]] = found
     return good
 
 

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from harness.display import Display
 from harness.errors import DataError, WorkspaceError
 from harness.files import digest, file_digest
-from harness.model import ModelSection
 from harness.predict.engine import choose_device, load_predictor
 from harness.predict.stream import Loaded, predict_images
 from harness.submit.rows import TestRows, read_test_rows, submission_text
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.oof import given_file, read_predictions
-from harness.workspace.runs import read_run
+from harness.workspace.runs import read_model, read_run, retrain
 from harness.workspace.submissions import Sidecar, new_sidecar, read_sidecar, write_submission
 
 Combine = Callable[[NDArray[np.float32], NDArray[np.float32] | None], NDArray[Any]]
@@ -113,7 +112,11 @@ def _predict(
                 lambda done: advance(done, ""),
                 white=workspace.competition.data.white,
             )
+        readable = np.setdiff1d(np.arange(len(rows.paths)), list(broken))
         for name, values in predicted.items():
+            if not np.isfinite(values[readable]).all():
+                folder = workspace.models / name
+                raise WorkspaceError(folder, "predicts NaN or infinity", retrain(folder))
             predictions[ensemble.members.index(name)] = values
     return predictions, broken
 
@@ -130,13 +133,10 @@ def _load(workspace: Workspace, name: str, ensemble: Ensemble) -> Loaded:
             f"there is no such run, and no oof/{name}.test.parquet either",
             "train it, or give its predictions for the test rows",
         )
-    identity = read_run(folder)["identity"]
-    model = ModelSection.model_validate(identity["model"], strict=False)
+    identity, model = read_run(folder)["identity"], read_model(folder)
     files = [folder / file for file in ensemble.weights[ensemble.members.index(name)]]
     if not files:
         raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")
-    if missing := [file for file in files if not file.exists()]:
-        raise WorkspaceError(missing[0], "is missing", "run `train`, then `stack` again")
     device = choose_device(model.precision)
     predictor = load_predictor(folder, model, len(ensemble.targets), files, identity["task"])
     device.place(predictor)

@@ -22,7 +22,7 @@ from harness.train.job import Job
 from harness.train.run import Halfway, Run
 from harness.train.speed import Speed
 from harness.workspace import Workspace
-from harness.workspace.runs import read_run
+from harness.workspace.runs import read_model, read_run
 from harness.workspace.training import read_training
 
 
@@ -130,10 +130,8 @@ def _repeated(file: Path) -> tuple[ModelSection, Speed | None]:
     """The model of a run.json, and how it was trained."""
     if file.name != "run.json":
         raise ConfigError("--from", f"{str(file)!r} is no run.json", "give models/<run>/run.json")
-    stored = read_run(file.parent)
-    model = ModelSection.model_validate(stored["identity"]["model"], strict=False)
-    speed = stored["circumstances"].get("speed")
-    return model, Speed(**speed) if speed else None
+    speed = read_run(file.parent)["circumstances"].get("speed")
+    return read_model(file.parent), Speed(**speed) if speed else None
 
 
 def _check_size(model: ModelSection) -> None:
@@ -205,6 +203,9 @@ def _share_out(runs: Sequence[Run], display: Display, folds: Sequence[int]) -> N
     """Do all jobs that nobody else is doing; wait for the others, and take over what is left."""
     for run in runs:
         if run.done:
+            for output in run.outputs:
+                if (output.folder / "run.json").exists():
+                    read_run(output.folder)  # a damaged one would stop the stages that follow
             display.say(f"{run.model.name}: done before, nothing to do")
             continue
         run.start()

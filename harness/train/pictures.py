@@ -20,7 +20,7 @@ from harness.train.job import Job
 from harness.train.loss import target_matrix
 from harness.train.passes import Passes
 from harness.workspace import Workspace
-from harness.workspace.runs import fold_file, load_arrays, read_run, save_arrays
+from harness.workspace.runs import fold_file, load_arrays, read_model, read_run, save_arrays
 from harness.workspace.training import TrainingRows
 
 Predictions = NDArray[np.float32]
@@ -126,7 +126,7 @@ class Pictures:
         stored = read_run(folder)["identity"]
         if stored["folds"] != self.training.folds.digest:
             raise WorkspaceError(folder, "was trained on other folds", "train it again")
-        model = ModelSection.model_validate(stored["model"], strict=False)
+        model = read_model(folder)
         predictor = load_predictor(
             folder,
             model,

@@ -223,12 +223,12 @@ class Run:
         fold = self._fold(job, rows, seed)
 
         def keep_snapshot(cycle: int, state: State) -> None:
-            predicted = self._predictions(state, wanted)
+            predicted = self._predictions(job, state, wanted)
             self._keep(self.outputs[cycle - 1], job, _arrays(state), predicted, 0.0)
 
         def tell_halfway(state: State) -> None:
             if self.halfway:
-                self.halfway(scored, self._predictions(state, scored))
+                self.halfway(scored, self._predictions(job, state, scored))
 
         with self.display.progress(
             f"{self.model.name} {self._title(job)}", len(fold.examples.rows) * self.model.epochs
@@ -265,15 +265,26 @@ class Run:
                     break
                 except Exception as error:
                     self.speed = self._slower(error, job)
-        predicted = self.passes.predict(network, self.pictures.images, wanted)
+        predicted = self._predicted(job.label, network, wanted)
         self._keep(self.own, job, _arrays(network.state_dict()), predicted, seconds)
         checkpoint.unlink(missing_ok=True)
 
-    def _predictions(self, state: State, rows: NDArray[np.intp]) -> Predictions:
+    def _predictions(self, job: Job, state: State, rows: NDArray[np.intp]) -> Predictions:
         """By a network of its own, so that the one that learns is left as it is."""
         network = self._build("none")
         network.load_state_dict(state)
-        return self.passes.predict(network, self.pictures.images, rows)
+        return self._predicted(job.label, network, rows)
+
+    def _predicted(self, what: str, network: Network, rows: NDArray[np.intp]) -> Predictions:
+        """What a trained network says of those rows; a ResourceError where that is no number."""
+        predicted = self.passes.predict(network, self.pictures.images, rows)
+        if not np.isfinite(predicted).all():  # the last step's loss may have been finite
+            raise ResourceError(
+                f"competition.toml model {self.model.name!r}",
+                f"diverged in {what}: its predictions hold NaN or infinity",
+                "lower lr or clip",
+            )
+        return predicted
 
     def _slower(self, error: Exception, job: Job) -> Speed:
         """What to go on with after a failure that a slower way may survive."""
@@ -337,7 +348,7 @@ class Run:
         else:
             network = self._build("none")
             network.load_state_dict({name: torch.from_numpy(a) for name, a in soup.items()})
-            predicted = self.passes.predict(network, self.pictures.images, holdout)
+            predicted = self._predicted("the soup", network, holdout)
         file = soup_file(folder)
         save_arrays(holdout_file(file), {"holdout": predicted})
         save_arrays(file, soup)

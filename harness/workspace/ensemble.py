@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from harness.data.metadata import Column
-from harness.decision import Decision, decision_from_json
+from harness.decision import Decision
 from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, write_text
+from harness.records import read_record
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,26 @@ class Ensemble:
     folds: str
     inputs: str
 
+    def __post_init__(self) -> None:
+        of_members = (self.member_scores, self.member_seconds, self.weights)
+        if any(len(values) != len(self.members) for values in of_members):
+            raise ValueError("every member needs its score, its seconds and its weights")
+        if not self.used or not set(self.used) <= set(self.members):
+            raise ValueError("what is used is no member")
+        names = [name for some in (self.members, *self.weights) for name in some]
+        if any(Path(name).name != name for name in names):
+            raise ValueError("a member or its weights lie elsewhere")
+        if self.method not in [score.method for score in self.scores]:
+            raise ValueError("the chosen method has no score")
+        if len(self.prior) != len(self.targets) or not np.isfinite(self.prior).all():
+            raise ValueError("every target needs its prior")
+        decisions = (self.decision, *self.fold_decisions)
+        if not all(decision.fits(len(self.targets)) for decision in decisions):
+            raise ValueError("a decision is for other targets")
+        if self.rows < 1:
+            raise ValueError("it was measured on no row")
+        json.dumps(self.blend, allow_nan=False)  # a ValueError where a number is none
+
     @property
     def chosen(self) -> Score:
         """The chosen method's row."""
@@ -102,27 +123,12 @@ def write_ensemble(folder: Path, ensemble: Ensemble) -> None:
 
 def read_ensemble(folder: Path) -> Ensemble:
     """The stored ensemble; a WorkspaceError if there is none or it is damaged."""
-    path = folder / "ensemble.json"
-    fix = "run `python -m harness stack`"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        values["scores"] = tuple(_score(score) for score in values["scores"])
-        values["metadata"] = tuple(Column(**_tuples(column)) for column in values["metadata"])
-        values["decision"] = decision_from_json(values["decision"])
-        values["fold_decisions"] = tuple(map(decision_from_json, values["fold_decisions"]))
-        if not values["decision"].fits(len(values["targets"])):
-            raise ValueError("the decision is for other targets")
-        values["weights"] = tuple(tuple(files) for files in values["weights"])
-        return Ensemble(**_tuples(values))
-    except FileNotFoundError:
-        raise WorkspaceError(path, "there is no ensemble yet", fix) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(path, f"is damaged ({error})", fix) from error
-
-
-def _score(values: dict[str, Any]) -> Score:
-    differences = {name: Estimate(**values[name]) for name in ("over_mean", "over_best")}
-    return Score(**_tuples(values) | differences)
+    return read_record(
+        Ensemble,
+        folder / "ensemble.json",
+        missing="there is no ensemble yet",
+        fix="run `python -m harness stack`",
+    )
 
 
 def require_same_folds(folds: Path, ensemble: Ensemble) -> None:
@@ -143,7 +149,3 @@ def require_same_folds(folds: Path, ensemble: Ensemble) -> None:
             f"was made with other folds (digest {ensemble.folds}, now {now})",
             "run `train` and `stack` again, or restore the folds it was made with",
         )
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

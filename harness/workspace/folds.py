@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from harness.errors import WorkspaceError
 from harness.files import digest, write_text
+from harness.records import read_record
 
 CSV = "folds.csv"
 MANIFEST = "folds.json"
@@ -137,35 +138,56 @@ def write_folds(folder: Path, folds: Folds, counts: Mapping[str, Any]) -> bool:
     return bool(changed)
 
 
+@dataclass(frozen=True)
+class _Manifest:
+    """folds.json."""
+
+    k: int
+    repeats: int
+    holdout: float
+    seed: int
+    algorithm: int
+    recomputable: bool
+    rows: int
+    digest: str
+    counts: dict[str, Any]
+    other_columns: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.k >= 2 and self.repeats >= 1 and 0 <= self.holdout < 1):
+            raise ValueError("there are no such folds")
+
+
 def read_folds(folder: Path) -> Folds:
     """The folds that were written; a WorkspaceError if they are missing, damaged or edited."""
-    manifest = _read_manifest(folder / MANIFEST)
+    path = folder / MANIFEST
+    if not path.exists():
+        raise WorkspaceError(path, "is missing", "run `python -m harness fold`")
+    manifest = read_record(_Manifest, path, missing="is missing", fix=FRESH)
     path = folder / CSV
     try:
         table = pd.read_csv(
             path, dtype=str, keep_default_na=False, na_filter=False, skip_blank_lines=False
         )
         columns = {name: np.asarray(table[name], dtype=object) for name in table.columns}
-        names = _fold_columns(int(manifest["repeats"]))
+        names = _fold_columns(manifest.repeats)
         folds = Folds(
             ids=columns["id"],
             assignment=np.column_stack([columns[name].astype(np.int16) for name in names]),
-            k=manifest["k"],
-            seed=manifest["seed"],
-            algorithm=manifest["algorithm"],
-            holdout=manifest["holdout"],
+            k=manifest.k,
+            seed=manifest.seed,
+            algorithm=manifest.algorithm,
+            holdout=manifest.holdout,
             groups=columns.get("group"),
             labels=columns.get("label"),
             generations=columns["generation"].astype(np.int64) if "generation" in columns else None,
-            recomputable=manifest["recomputable"],
+            recomputable=manifest.recomputable,
         )
     except FileNotFoundError:
         raise WorkspaceError(path, "is missing", FRESH) from None
-    except (ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise WorkspaceError(path, f"cannot be read ({error})", FRESH) from error
-    if folds.digest != manifest["digest"] or _other_columns_digest(folds) != manifest.get(
-        "other_columns"
-    ):
+    if (folds.digest, _other_columns_digest(folds)) != (manifest.digest, manifest.other_columns):
         raise WorkspaceError(path, "was edited: its digest is not the manifest's", FRESH)
     return folds
 
@@ -244,13 +266,3 @@ def _json(manifest: Mapping[str, Any]) -> str:
             text = f"{{\n{inner}\n  }}"
         lines.append(f"  {json.dumps(name)}: {text}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise WorkspaceError(path, "is missing", "run `python -m harness fold`") from None
-    except ValueError as error:
-        raise WorkspaceError(path, f"is damaged ({error})", FRESH) from error
-    return dict(manifest)

@@ -1,18 +1,21 @@
 """models/<run>/: what repeats a run (run.json), its fold models, its log."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from harness.errors import ResourceError, WorkspaceError
 from harness.files import digest, replacing, write_text
 from harness.model import ModelSection, training_settings
+from harness.records import first_finding, read_record
 
 Values = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
@@ -49,19 +52,39 @@ def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
     return {**identity, "model": training_settings(model)}
 
 
+class _Identity(BaseModel, extra="allow"):
+    """What is read of it; all else is only compared."""
+
+    model: dict[str, Any]
+    task: str
+    targets: list[str]
+    folds: str
+
+
+class _Run(BaseModel, extra="allow"):
+    identity: _Identity
+    circumstances: dict[str, Any]
+
+
 def read_run(folder: Path) -> dict[str, Any]:
     """run.json as a dictionary with ``identity`` and ``circumstances``."""
-    path = folder / "run.json"
+    path, fix = folder / "run.json", retrain(folder)
+    return read_record(_Run, path, missing="is missing", fix=fix, extra="allow").model_dump()
+
+
+def read_model(folder: Path) -> ModelSection:
+    """How the run in ``folder`` was trained; a WorkspaceError if there is no such setting."""
     try:
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        stored["identity"]["model"]["name"], stored["circumstances"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(
-            path,
-            f"cannot be read ({error})",
-            f"run `python -m harness train --retrain {folder.name}`",
-        ) from error
-    return stored
+        return ModelSection.model_validate(read_run(folder)["identity"]["model"], strict=False)
+    except ValidationError as error:
+        found = f"is damaged ({first_finding(error)})"
+        raise WorkspaceError(folder / "run.json", found, retrain(folder)) from error
+
+
+def retrain(folder: Path) -> str:
+    """How to mend what is missing or damaged in models/<run>/: a run that is complete, by its OOF
+    file, is otherwise left as it is."""
+    return f"run `python -m harness train --retrain {folder.name}`, then `stack`"
 
 
 def identity_digest(identity: Values) -> str:
@@ -107,26 +130,45 @@ def write_holdout_scores(folder: Path, values: Values) -> None:
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Named arrays as safetensors, all of them or none; a ResourceError if the disk is full."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    """Named arrays as safetensors with a checksum, all of them or none.
+
+    A ResourceError if the disk is full.
+    """
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     try:
         with replacing(path) as temporary:
-            save_file(contiguous, temporary)
+            save_file(whole, temporary, {"crc32": _checksum(whole)})
     except SafetensorError as error:  # as untyped as it is: a full disk
         raise ResourceError(
             path, f"cannot be written ({error})", "make room on its disk"
         ) from error
 
 
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Named arrays from a safetensors file."""
+def load_arrays(path: Path, fix: str | None = None) -> dict[str, NDArray[Any]]:
+    """Named arrays from a safetensors file; a WorkspaceError, with the ``fix``, if it is damaged.
+
+    Without a ``fix`` it is the file of a run, which is trained again. Who else wrote it may have
+    left out the checksum.
+    """
     try:
-        arrays: dict[str, NDArray[Any]] = load_file(path)
+        with safe_open(path, "np") as file:
+            arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            noted = (file.metadata() or {}).get("crc32")
+        if noted not in (None, _checksum(arrays)):
+            raise ValueError("its checksum is another")
     except Exception as error:  # safetensors raises its own untyped error and OSError
-        raise WorkspaceError(
-            path, f"cannot be read ({error})", "remove it and train again"
-        ) from error
+        fix = fix or retrain(path.parent)
+        raise WorkspaceError(path, f"cannot be read ({error})", fix) from error
     return arrays
+
+
+def _checksum(arrays: Arrays) -> str:
+    """Of names, shapes and numbers; as quick as reading them, unlike a digest."""
+    state = 0
+    for name, array in sorted(arrays.items()):
+        state = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), state)
+        state = zlib.crc32(array.reshape(-1).view(np.uint8).data, state)
+    return f"{state:08x}"
 
 
 def training_seconds(folder: Path) -> float:

@@ -3,12 +3,11 @@
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, write_text
 from harness.metrics import score_bounds
+from harness.records import read_record
 from harness.workspace.ensemble import Ensemble
 
 
@@ -49,6 +48,10 @@ class Sidecar:
     predicted: dict[str, float] = field(default_factory=dict)
     planned_at: float | None = None
     file: str = ""
+
+    def __post_init__(self) -> None:
+        if not set(self.row_sets) <= set(range(len(self.member_sets))):
+            raise ValueError("a row has members that are not noted")
 
 
 def new_sidecar(
@@ -100,18 +103,11 @@ def write_sidecar(path: Path, sidecar: Sidecar) -> None:
 def read_sidecar(path: Path) -> Sidecar | None:
     """The sidecar of a submission CSV; None where there is none, or one of an earlier file."""
     note = sidecar_path(path)
-    try:
-        values: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-        for name in ("members", "prior_rows", "row_sets"):
-            values[name] = tuple(values[name])
-        values["member_sets"] = tuple(tuple(one) for one in values["member_sets"])
-        sidecar = Sidecar(**values)
-        text = path.read_bytes().decode("utf-8")
-        return sidecar if sidecar.file == digest(text) else None
-    except FileNotFoundError:
+    if not (path.is_file() and note.exists()):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(note, f"is damaged ({error})", "remove it and submit again") from error
+    fix = "remove it and submit again"
+    sidecar = read_record(Sidecar, note, missing="is missing", fix=fix)
+    return sidecar if sidecar.file == digest(path.read_bytes()) else None
 
 
 def sidecar_path(path: Path) -> Path:

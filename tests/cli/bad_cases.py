@@ -132,6 +132,11 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         "data",
         ["competition.toml:23", "'model[1].epochs' is 'two'", "integer"],
     ),
+    "an infinite number": (
+        toml("epochs = 2", "lr = inf"),
+        "data",
+        ["competition.toml:23", "'model[1].lr' is inf", "finite number"],
+    ),
     "unknown metric": (
         toml("log_loss", "logloss"),
         "data",

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file, save_file
 from tiny import CLASSES, edit, make_workspace, write_table
 
 from harness.cli import main
+from harness.workspace.ensemble import read_ensemble
 
 ROOT = str(Path(__file__).parents[2])
 
@@ -190,6 +193,38 @@ def test_plans_of_another_ensemble_are_refused(
     assert main(["stack", "-C", str(copy)]) == 0
     assert main(["submit", "--budget", "5m", "-C", str(copy)]) == 2
     assert "run `python -m harness cost`" in capfd.readouterr().err
+
+
+def spoil(file: Path) -> None:
+    """Weights that are no numbers, in a file that another tool wrote."""
+    arrays = load_file(file)
+    save_file({name: array * np.nan for name, array in arrays.items()}, file)
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (lambda file: file.write_bytes(b""), ".safetensors: cannot be read"),
+        (lambda file: file.unlink(), ".safetensors: cannot be read"),
+        (spoil, "predicts NaN or infinity"),
+    ],
+    ids=["empty", "missing", "NaN"],
+)
+def test_damaged_weights_are_named(
+    copy: Path,
+    capfd: pytest.CaptureFixture[str],
+    damage: Callable[[Path], None],
+    found: str,
+) -> None:
+    ensemble = read_ensemble(copy / "models/ensemble")
+    name = ensemble.used[0]
+    damage(copy / "models" / name / ensemble.weights[ensemble.members.index(name)][0])
+    assert main(["submit", "--name", "n", "-C", str(copy)]) == 2
+    error = capfd.readouterr().err
+    assert found in error
+    assert f"train --retrain {name}`, then `stack`" in error
+    assert error.count("\n") == 1
+    assert not (copy / "submissions/n.csv").exists()
 
 
 def test_without_costs_there_is_no_budget(

@@ -146,6 +146,11 @@ def test_a_changed_model_is_refused_rather_than_overwritten(
     assert "model.image_size = 32, now it is 48" in capsys.readouterr().err
     assert contents(workspace / "models") == before
     assert harness("train", "--retrain", "probe") == 0
+    (workspace / "models/probe/run.json").write_text("{")
+    for command in (["train", "--only", "probe"], ["stack"]):
+        assert harness(*command) == 2
+        assert "run.json: is damaged" in capsys.readouterr().err
+    assert harness("train", "--retrain", "probe") == 0
 
 
 def test_members_of_another_tool_are_stacked(harness: Harness, workspace: Path) -> None:

@@ -1,6 +1,7 @@
 """The cost model and its record."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,22 @@ def test_a_sheet_survives_its_file(tmp_path: Path) -> None:
     assert read_costs(tmp_path / "costs.json") == SHEET
 
 
-@pytest.mark.parametrize("text", [None, "{", "{}", "[]", '{"members": [{}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [None, "{", "{}", "[]", '{"members": [{}]}', "\xff"]
+    + [
+        json.dumps(asdict(SHEET) | {name: value})
+        for name, value in [
+            ("machine", None),
+            ("probe", 0),
+            ("starts", []),
+            ("read", "x"),
+            ("decode", [[64]]),
+            ("rows", 0),
+            ("members", "x"),
+        ]
+    ],
+)
 def test_no_sheet_and_a_damaged_one_are_told(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "costs.json"
     if text is not None:

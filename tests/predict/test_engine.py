@@ -8,6 +8,7 @@ import torch
 from scipy.special import softmax
 
 from harness.backbone import build_classifier, build_features
+from harness.errors import WorkspaceError
 from harness.model import ModelSection
 from harness.predict.engine import (
     Device,
@@ -40,6 +41,12 @@ def test_fold_models_are_averaged_as_probabilities(tmp_path: Path) -> None:
         expected.append(softmax(predict_batch(network, IMAGES, CPU), axis=1))
     predictor = load_predictor(tmp_path, section("finetune"), 4, fold_files(tmp_path))
     assert predict_batch(predictor, IMAGES, CPU) == pytest.approx(np.mean(expected, 0), abs=1e-5)
+
+
+def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
+    save_arrays(fold_file(tmp_path, 0), {"weight": np.zeros((4, 2), np.float32)})
+    with pytest.raises(WorkspaceError, match=r"fold0\.safetensors: holds .* another network"):
+        load_predictor(tmp_path, section("finetune"), 4, fold_files(tmp_path))
 
 
 def test_heads_share_one_frozen_backbone(tmp_path: Path) -> None:

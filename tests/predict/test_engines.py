@@ -76,7 +76,11 @@ def write_fold(folder: Path, fold: int, seed: int) -> None:
 def write_run(folder: Path, mode: str) -> Run:
     backbone = "test_resnet" if mode == "finetune" else "test_efficientnet"
     model = ModelSection(name="x", backbone=backbone, mode=mode, image_size=32)  # type: ignore[arg-type]
-    start_run(folder, {"model": as_plain(model), "targets": list("abcd")}, {})
+    start_run(
+        folder,
+        {"model": as_plain(model), "targets": list("abcd"), "task": "multiclass", "folds": ""},
+        {},
+    )
     if mode == "finetune":
         for fold in range(2):
             write_fold(folder, fold, seed=fold)
@@ -179,7 +183,11 @@ def test_conversions_are_kept_by_content(tmp_path: Path) -> None:
     if not here:
         pytest.skip("no extra is installed")
     model = ModelSection(name="x", backbone="test_resnet", image_size=32)
-    start_run(tmp_path / "run", {"model": as_plain(model), "targets": list("abcd")}, {})
+    start_run(
+        tmp_path / "run",
+        {"model": as_plain(model), "targets": list("abcd"), "task": "multiclass", "folds": ""},
+        {},
+    )
     write_fold(tmp_path / "run", 0, seed=0)
     run, cache = open_run(tmp_path / "run"), tmp_path / "cache"
 

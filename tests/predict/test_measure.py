@@ -36,7 +36,11 @@ def arrays(module: nn.Module) -> dict[str, np.ndarray]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("run")
     model = ModelSection(name="x", backbone="test_resnet", mode="probe", image_size=32)
-    start_run(folder, {"model": as_plain(model), "targets": list("abc")}, {})
+    start_run(
+        folder,
+        {"model": as_plain(model), "targets": list("abc"), "task": "multiclass", "folds": ""},
+        {},
+    )
     torch.manual_seed(0)
     frozen = build_features("test_resnet", "none", image_size=32, root=folder)
     save_arrays(folder / "backbone.safetensors", arrays(frozen))

@@ -1,8 +1,9 @@
 """Selection: the search is exact, the budget is kept, more of it never hurts, plans are whole."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from harness.errors import ConfigError, WorkspaceError
 from harness.predict.plan import (
     RULES,
     Costs,
+    Plans,
     apply_plan,
-    plan_from_json,
     predicted_seconds,
     urgency,
 )
+from harness.records import read_record
 from harness.stack.cascade import SHARES, Nested, send
 from harness.stack.chosen import choose, combiner
 from harness.stack.efficiency import most_efficient
@@ -202,7 +204,7 @@ def test_the_order_of_options_changes_nothing() -> None:
         permute_members(problem, order), [options[i] for i in order[::-1]], COSTS, 500, learn=False
     )
     for budget in (3.0, 6.0, 12.0, np.inf):
-        assert one.plan(budget).to_json() == other.plan(budget).to_json()
+        assert one.plan(budget) == other.plan(budget)
 
 
 def test_images_are_sent_on_only_if_that_pays() -> None:
@@ -278,13 +280,29 @@ def test_a_plan_cut_short_is_believed_no_more_than_what_was_reached() -> None:
     assert plan.score_of({(0, 1, 2, 3): 9}) == last
 
 
-def test_a_plan_survives_json() -> None:
-    plan = select(rows=120, members=3, learn=True).plan(np.inf)
-    assert plan_from_json(json.loads(json.dumps(plan.to_json()))) == plan
-    with pytest.raises(WorkspaceError):
-        plan_from_json(plan.to_json() | {"blends": []})
-    with pytest.raises(WorkspaceError):
-        plan_from_json({})
+def test_plans_survive_their_file(tmp_path: Path) -> None:
+    plans = Plans("digest", (select(rows=120, members=3, learn=True).plan(np.inf),))
+    file = tmp_path / "plans.json"
+    told = {"missing": "is missing", "fix": "plan again"}
+    record = asdict(plans)
+    file.write_text(json.dumps(record))
+    assert read_record(Plans, file, **told) == plans
+    stages = [*record["plans"][0]["stages"]]
+    for damage in (
+        {"blends": []},
+        {"prior": 3},
+        {"kind": "x"},
+        {"seconds": None},
+        {"stages": [stages[0] | {"size": 65}, *stages[1:]]},
+        {"stages": [*stages[:-1], stages[-1] | {"rule": "x"}]},
+        {"more": 1},
+    ):
+        file.write_text(json.dumps({**record, "plans": [record["plans"][0] | damage]}))
+        with pytest.raises(WorkspaceError, match=r"plans\.json: is damaged .*plan again"):
+            read_record(Plans, file, **told)
+    file.write_text(json.dumps({**record, "plans": []}))
+    with pytest.raises(WorkspaceError, match="there is no plan"):
+        read_record(Plans, file, **told)
 
 
 def test_a_plan_whose_shares_rise_is_refused() -> None:

@@ -166,8 +166,14 @@ def test_nonsense_from_an_engine_never_reaches_the_file(paths: list[Path]) -> No
         def predict(self, pixels: Pixels) -> Predictions:
             return np.full((len(pixels), 3), np.nan, np.float32)
 
-    _, found, _, _ = run(plan(stage("a", 1.0)), paths, {0: Mad(clock)}, clock, 60.0)
+    engines = {0: Mad(clock), 1: Engine(clock)}
+    progress, found, _, _ = run(plan(stage("a", 1.0)), paths, engines, clock, 60.0)
+    assert not progress.completed
     np.testing.assert_array_equal(found, np.tile(PRIOR, (ROWS, 1)))
+    steps = plan(stage("a", 1.0), stage("b", 0.9))
+    _, found, _, said = run(steps, paths, engines, clock, 60.0)
+    assert said == ["a is left out: it predicts NaN or infinity"]
+    np.testing.assert_array_equal(found.argmax(axis=1), np.arange(ROWS) % 3)
 
 
 def test_corrupt_and_missing_images_keep_the_prior(paths: list[Path], tmp_path: Path) -> None:

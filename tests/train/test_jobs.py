@@ -65,6 +65,23 @@ def test_of_two_folds_a_quarter_of_the_other_is_to_choose_on(
     assert harness("train", "--only", "probe") == 0
 
 
+def test_a_training_that_diverges_is_told(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict_by(
+        workspace, TUNED, 'lr = 1e30\nprecision = "fp32"\nchannels_last = true\ncompile = false'
+    )
+    edit(workspace / "competition.toml", "epochs = 2", "epochs = 1")
+    edit(workspace / "competition.toml", "batch_size = 8", "batch_size = 30")  # the only step
+    assert harness("fold") == 0
+    capsys.readouterr()
+    assert harness("train", "--only", "tuned") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: competition.toml model 'tuned': diverged in fold 1")
+    assert "lower lr" in error
+    assert not (workspace / "models/tuned/fold0.safetensors").exists()
+
+
 def test_soup_and_refit_are_trained_measured_and_used(
     harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

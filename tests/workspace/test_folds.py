@@ -79,10 +79,20 @@ def test_an_edited_table_is_refused(tmp_path: Path, old: str, new: str) -> None:
         read_folds(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"k": 3}'])
-def test_a_damaged_manifest_is_refused(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", '{"k": 3}'),
+        *({"k": None}, {"k": 1}, {"repeats": []}, {"repeats": 0}, {"seed": "x"}),
+        *({"holdout": 1.5}, {"recomputable": 1}, {"digest": 3}, {"more": 1}),
+    ],
+)
+def test_a_damaged_manifest_is_refused(tmp_path: Path, content: str | dict[str, object]) -> None:
     write_folds(tmp_path, some_folds(["a", "b"]), {})
-    (tmp_path / "folds.json").write_text(content)
+    path = tmp_path / "folds.json"
+    if isinstance(content, dict):
+        content = json.dumps(json.loads(path.read_text()) | content)
+    path.write_text(content)
     with pytest.raises(WorkspaceError):
         read_folds(tmp_path)
 

@@ -1,10 +1,13 @@
 """models/<run>/: a run is held against what it was begun with."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
 from harness.errors import ResourceError, WorkspaceError
 from harness.workspace.runs import (
@@ -12,19 +15,26 @@ from harness.workspace.runs import (
     fold_file,
     fold_files,
     load_arrays,
+    read_model,
     read_run,
     save_arrays,
     start_run,
 )
 
-IDENTITY = {"model": {"name": "a", "epochs": 3}, "folds": "x"}
+IDENTITY = {
+    "model": {"name": "a", "epochs": 3},
+    "task": "binary",
+    "targets": ["x", "y"],
+    "folds": "x",
+    "more": 1.0,
+}
 
 
 def test_the_same_run_is_accepted_and_another_refused(tmp_path: Path) -> None:
     start_run(tmp_path / "a", IDENTITY, {"torch": "1"})
     start_run(tmp_path / "a", IDENTITY, {"torch": "2"})  # circumstances may differ
     assert read_run(tmp_path / "a")["circumstances"] == {"torch": "1"}
-    changed = {"model": {"name": "a", "epochs": 4}, "folds": "x"}
+    changed = IDENTITY | {"model": {"name": "a", "epochs": 4}}
     with pytest.raises(WorkspaceError, match=r"model\.epochs = 3, now it is 4"):
         start_run(tmp_path / "a", changed, {})
 
@@ -35,10 +45,28 @@ def test_first_difference_sees_removed_and_added_values() -> None:
     assert first_difference({}, {"b": [1]}) == "b = None, now it is [1]"
 
 
-def test_a_damaged_run_is_named(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text('{"identity": []}')
-    with pytest.raises(WorkspaceError, match=r"run\.json: cannot be read"):
-        read_run(tmp_path)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"identity": []},
+        {"identity": {}},
+        {"circumstances": None},
+        *({"identity": IDENTITY | {name: 3}} for name in ("model", "task", "targets", "folds")),
+        {"identity": IDENTITY | {"targets": [1, 2]}},
+        {"identity": IDENTITY | {"model": {}}},
+        {"identity": IDENTITY | {"model": {"name": "a", "backbone": "b", "lr": "high"}}},
+        {"identity": IDENTITY | {"model": {"name": "a", "backbone": "b", "of_old": 1}}},
+    ],
+)
+def test_a_damaged_run_is_named(change: dict[str, object], tmp_path: Path) -> None:
+    identity = IDENTITY | {"model": {"name": "a", "backbone": "b", "epochs": 3}}
+    start_run(tmp_path / "a", identity, {"torch": "1"})
+    file = tmp_path / "a/run.json"
+    assert read_run(tmp_path / "a") == {"identity": identity, "circumstances": {"torch": "1"}}
+    assert read_model(tmp_path / "a").epochs == 3
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(WorkspaceError, match=r"run\.json: is damaged .*train --retrain a`"):
+        read_model(tmp_path / "a")
 
 
 def test_fold_files_are_ordered_by_number_and_leave_predictions_out(tmp_path: Path) -> None:
@@ -48,10 +76,35 @@ def test_fold_files_are_ordered_by_number_and_leave_predictions_out(tmp_path: Pa
     assert load_arrays(fold_file(tmp_path, 2))["x"].tolist() == [0, 1, 2]
 
 
-def test_damaged_weights_are_named(tmp_path: Path) -> None:
-    fold_file(tmp_path, 0).write_bytes(b"\x00" * 40)
-    with pytest.raises(WorkspaceError, match=r"fold0\.safetensors"):
-        load_arrays(fold_file(tmp_path, 0))
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: bytes(40),
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda content: content.replace(b"[50]", b"[05]"),
+        None,
+    ],
+    ids=["empty", "half", "zeros", "a bit", "the header", "a folder"],
+)
+def test_damaged_weights_are_named(damage: Callable[[bytes], bytes] | None, tmp_path: Path) -> None:
+    file = fold_file(tmp_path / "a", 0)
+    save_arrays(file, {"weight": np.arange(50), "count": np.array(7)})
+    assert load_arrays(file)["weight"].tolist() == list(range(50))
+    content = file.read_bytes()
+    file.unlink()
+    if damage:
+        file.write_bytes(damage(content))
+    else:
+        file.mkdir()
+    with pytest.raises(WorkspaceError, match=r"fold0\.safetensors: .*train --retrain a`"):
+        load_arrays(file)
+
+
+def test_arrays_that_others_wrote_are_taken_as_they_are(tmp_path: Path) -> None:
+    save_file({"x": np.arange(3)}, tmp_path / "x.safetensors")
+    assert load_arrays(tmp_path / "x.safetensors")["x"].tolist() == [0, 1, 2]
 
 
 def test_others_may_read_arrays_as_they_may_read_any_new_file(tmp_path: Path) -> None:

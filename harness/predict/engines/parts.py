@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.errors import WorkspaceError
 from harness.files import digest, file_digest
 from harness.model import ModelSection
-from harness.workspace.runs import fold_files, read_run, refit_file, soup_file
+from harness.workspace.runs import fold_files, read_model, read_run, refit_file, retrain, soup_file
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,19 @@ class Part:
 
 def open_run(folder: Path) -> Run:
     """The run in ``folder``; a WorkspaceError if it is damaged or has no models."""
-    identity = read_run(folder)["identity"]
-    model = ModelSection.model_validate(identity["model"], strict=False)
+    identity, model = read_run(folder)["identity"], read_model(folder)
     others = [path for path in (soup_file(folder), refit_file(folder)) if path.exists()]
     weights = tuple(path.name for path in [*fold_files(folder), *others])
     if not weights:
         raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")
-    return Run(folder, model, len(identity["targets"]), weights, identity.get("task", "multiclass"))
+    return Run(folder, model, len(identity["targets"]), weights, identity["task"])
 
 
 def parts(run: Run, weights: Sequence[str]) -> list[Part]:
     """The networks that hold those models: one each, or one for all where they share it."""
-    if missing := [name for name in weights if name not in run.weights]:
-        raise WorkspaceError(
-            run.folder / missing[0], "is missing", "run `train`, then `stack` again"
-        )
+    for name in weights:
+        if name not in run.weights or not (run.folder / name).is_file():
+            raise WorkspaceError(run.folder / name, "is missing", retrain(run.folder))
     if not weights:
         raise ValueError("an engine needs at least one model")
     if run.shares_backbone:
