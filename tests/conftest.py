@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: more threads would 
 from tiny import make_workspace
 
 from harness.cli import main
+
+# what a shell starts in the background ignores Ctrl-C, and so would the processes under test
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

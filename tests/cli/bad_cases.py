@@ -629,11 +629,11 @@ TRAIN_CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "a folder where the folds are meant": (
         instead("folds/folds.csv"),
-        ["folds/folds.csv: cannot be read or written", "move away the folder"],
+        ["folds/folds.csv: cannot be read", "fold --fresh"],
     ),
     "a link to itself where the folds are meant": (
         instead("folds/folds.json", to_itself),
-        ["folds/folds.json: cannot be read or written", "remove that link"],
+        ["folds/folds.json: is missing", "run `python -m harness fold`"],
     ),
     "a file where the cache is meant": (
         instead(".cache", Path.touch),

@@ -36,12 +36,12 @@ def copy(planned: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(planned, tmp_path / "copy"))
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, path: str = ROOT) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own: budgets count from the process's start."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,
@@ -90,14 +90,26 @@ def test_a_budget_that_nothing_fits_into_leaves_the_prior(planned: Path) -> None
     assert done.stderr == ""
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_hang_is_ended_in_time(copy: Path) -> None:
-    for weights in copy.glob("models/*/fold*.safetensors"):
-        weights.unlink()
-        os.mkfifo(weights)  # to open it waits for a writer who never comes
+HANGING = """\
+import itertools, sys, threading
+if "harness.cli.worker" in sys.orig_argv:
+    from PIL import Image
+    opened, calls = Image.open, itertools.count()
+    def hang(*given, **named):
+        if next(calls) >= 3:
+            threading.Event().wait()  # for ever
+        return opened(*given, **named)
+    Image.open = hang
+"""
+"""A sitecustomize.py: the predicting process hangs at its fourth picture."""
+
+
+def test_a_hang_is_ended_in_time(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HANGING, encoding="utf-8")
     plans = json.loads((copy / "models/ensemble/plans.json").read_text(encoding="utf-8"))["plans"]
     budget = 4 + 2 * plans[0]["costs"]["start"]  # surely enough to come there
-    done = run(copy, "submit", "--budget", f"{budget:.1f}", "--name", "hung")
+    path = os.pathsep.join((ROOT, str(tmp_path)))
+    done = run(copy, "submit", "--budget", f"{budget:.1f}", "--name", "hung", path=path)
     assert done.returncode == 3
     _, sidecar = submission(copy, "hung")
     assert sidecar["completed"] is False

@@ -114,7 +114,7 @@ def test_others_may_read_arrays_as_they_may_read_any_new_file(tmp_path: Path) ->
 
 
 def test_a_full_disk_is_the_users_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(arrays: object, path: Path) -> None:
+    def full(arrays: object, path: Path, metadata: object) -> None:
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr("harness.workspace.runs.save_file", full)
