@@ -185,7 +185,9 @@ def build_pretrained(
         # the hub's client tells of every retry; what comes of them is told below, in one line
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         try:
-            model = timm.create_model(backbone, pretrained=True, **options)
+            model = _create(backbone, pretrained=True, **options)
+        except ConfigError:
+            raise
         except Exception as error:  # the hub's client raises many kinds; all mean the same here
             raise ConfigError(
                 "competition.toml [[model]]",
@@ -193,7 +195,7 @@ def build_pretrained(
                 "connect to the internet once, or set weights to 'none', a file or 'package:NAME'",
             ) from error
     else:
-        model = timm.create_model(backbone, pretrained=False, **options)
+        model = _create(backbone, pretrained=False, **options)
     normalisation = model.pretrained_cfg
     mean, std = normalisation["mean"], normalisation["std"]
     if weights.startswith("package:"):
@@ -204,6 +206,18 @@ def build_pretrained(
     elif weights not in ("timm", "none"):
         _load_file(model, root / weights)
     return Network(model, mean, std, channels)
+
+
+def _create(backbone: str, **options: Any) -> Any:
+    """timm's model; a ConfigError where it has no branches that could be dropped."""
+    try:
+        return timm.create_model(backbone, **options)
+    except TypeError as error:
+        if "drop_path_rate" in str(error):
+            raise ConfigError(
+                "competition.toml [[model]]", f"{backbone!r} has no drop_path", "leave it out"
+            ) from None
+        raise
 
 
 def _grey(model: Any, state: State, *, by_position: bool = False) -> State:

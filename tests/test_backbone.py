@@ -98,3 +98,9 @@ def test_near_names_are_suggested() -> None:
     with pytest.raises(ConfigError, match="efficientnet_b0"):
         check_backbone("efficientnet-b0", "none", HERE)
     check_backbone("resnet18.a1_in1k", "timm", HERE)
+
+
+@pytest.mark.parametrize("weights", ["none", "timm"])
+def test_a_backbone_without_branches_to_drop_is_told(weights: str) -> None:
+    with pytest.raises(ConfigError, match="'inception_v3' has no drop_path; leave it out"):
+        build_classifier("inception_v3", weights, 3, image_size=96, root=HERE, drop_path=0.1)

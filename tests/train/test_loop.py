@@ -313,21 +313,23 @@ def test_a_rare_class_is_found_where_classes_are_balanced(tmp_path: Path) -> Non
 
 
 FAMILIES = [
-    ("resnet18", 64),
-    ("densenet121", 64),
-    ("inception_v3", 96),
-    ("tf_efficientnet_lite0", 64),
-    ("mobilenetv3_small_100", 64),
-    ("convnext_atto", 64),
-    ("vit_tiny_patch16_224", 64),
+    ("resnet18", 64, 0.1),
+    ("densenet121", 64, 0.0),
+    ("inception_v3", 96, 0.0),
+    ("tf_efficientnet_lite0", 64, 0.1),
+    ("mobilenetv3_small_100", 64, 0.1),
+    ("convnext_atto", 64, 0.1),
+    ("vit_tiny_patch16_224", 64, 0.1),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backbone", "size"), FAMILIES)
-def test_every_family_takes_a_training_step(backbone: str, size: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("backbone", "size", "drop"), FAMILIES)
+def test_every_family_takes_a_training_step(
+    backbone: str, size: int, drop: float, tmp_path: Path
+) -> None:
     pixels, target = images(6, size)
-    model = section(backbone=backbone, image_size=size, epochs=1, batch_size=6, drop_path=0.1)
+    model = section(backbone=backbone, image_size=size, epochs=1, batch_size=6, drop_path=drop)
     network, world = trained(fold_of(model, pixels, target), tmp_path)
     assert np.isfinite(world.reports[-1].loss)
     assert predict_batch(network, pixels, CPU).shape == (6, 3)
