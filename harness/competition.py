@@ -280,6 +280,8 @@ class Competition(Section):
             )
         if self.competition.task == "regression" and many_labels:
             raise ValueError("task 'regression' needs one 'label' column, not 'labels'")
+        if len(set(self.data.classes)) < len(self.data.classes):
+            raise ValueError("'classes' names a class twice; list each once")
         if self.data.classes and (many_labels or self.competition.task not in _OF_CLASSES):
             raise ValueError(
                 "'classes' is the order of one label column's classes; remove it, or check 'task'"

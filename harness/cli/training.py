@@ -83,6 +83,7 @@ def _others(count: int, workspace: "Workspace", wish: "Wish", display: Display) 
     cores = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
     torch.set_num_threads(max(1, cores // count))
     started: list[subprocess.Popen[str]] = []
+    relays: list[Thread] = []
     for number in range(1, count):
         environment = dict(os.environ)
         if gpus:
@@ -98,7 +99,8 @@ def _others(count: int, workspace: "Workspace", wish: "Wish", display: Display) 
         )
         started.append(process)
         for stream, say in ((process.stdout, display.say), (process.stderr, _complain)):
-            Thread(target=_relay, args=(stream, say), daemon=True).start()
+            relays.append(Thread(target=_relay, args=(stream, say), daemon=True))
+            relays[-1].start()
     try:
         yield
     except BaseException:  # nobody waits for the rest of the work: each keeps what it has
@@ -108,6 +110,8 @@ def _others(count: int, workspace: "Workspace", wish: "Wish", display: Display) 
     finally:
         for process in started:
             process.wait()
+        for relay in relays:  # their last lines, too
+            relay.join(timeout=5)
 
 
 def _arguments(workspace: "Workspace", wish: "Wish") -> list[str]:

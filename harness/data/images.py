@@ -193,7 +193,7 @@ class ImageCache:
     """Decoded images, memory-mapped: ``pixels`` (rows, size, size, 3), in the order asked for."""
 
     pixels: Pixels
-    content: str  # digest of the image files' bytes, in that order
+    content: str  # digest of the image files' bytes, in that order, and of white where it is set
 
 
 def cache_bytes(rows: int, size: int) -> int:
@@ -242,7 +242,8 @@ def cache_key(paths: Sequence[Path], size: int, white: float | None = None) -> s
 def _decode_and_digest(
     path: Path, sizes: Sequence[int], white: float | None
 ) -> tuple[list[Pixels], str]:
-    return decode(path, sizes, white), file_digest(path)
+    content = file_digest(path)
+    return decode(path, sizes, white), digest(content, f"{white}") if white else content
 
 
 def map_images(

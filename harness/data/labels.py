@@ -122,7 +122,9 @@ def _class_order(
             f"the classes {found} {odd[0]!r}",
             f"list those of {source.name}, each once",
         )
-    if task == "ordinal" and not said and not all(map(_is_number, classes)):
+    a_column_each = sample is not None and len(sample.target_columns) > 1
+    in_words = not all(map(_is_number, classes))
+    if task == "ordinal" and in_words and not (said or a_column_each):
         raise DataError(
             "competition.toml [data]",
             f"does not say the order of {', '.join(map(repr, classes[:4]))}, …",

@@ -11,9 +11,12 @@ from harness.init.records import listed
 MOST_CLASSES = 1000
 STRAYS = 0.01
 """The share of a folder's files, and always one, that need not begin with a class."""
-_NO_CLASS = re.compile(r"image|img|jpe?g|png|data|\d+x\d+|.*(part|fold|split|batch)[ _-]?\d+", re.I)
-_NO_CLASS_WORDS = frozenset(
-    ("train", "training", "test", "testing", "val", "valid", "validation", "images", "imgs")
+_NO_CLASS = re.compile(r"\d+x\d+|.*(part|fold|split|batch)[ _-]?\d+", re.I)
+_USES = frozenset(
+    (
+        *("train", "training", "test", "testing", "val", "valid", "validation", "stage", "set"),
+        *("image", "images", "img", "imgs", "jpg", "jpeg", "png", "data", "dataset", "all", "raw"),
+    )
 )
 _HELD_BACK = re.compile("(?<![a-z])(val|valid|validation|dev)(?![a-z])", re.I)
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -44,11 +47,16 @@ def class_folders(images: Sequence[str]) -> LabelsInPaths | None:
     called a test is left out, and so is what only repeats the files of another.
     """
     files: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    no_classes: dict[str, set[str]] = defaultdict(set)
     for path in images:
         folder, name = posixpath.split(path)
         above, label = posixpath.split(folder)
-        if _may_be_class(label) and "test" not in posixpath.basename(above).lower():
+        if "test" in posixpath.basename(above).lower():
+            continue
+        if _may_be_class(label):
             files[above][label].add(name)
+        else:
+            no_classes[above].add(label)
     counts = {above: _counts(found) for above, found in files.items()}
     likeliest = sorted(
         counts,
@@ -78,14 +86,20 @@ def class_folders(images: Sequence[str]) -> LabelsInPaths | None:
     why = "the images lie in a folder a class"
     if len(kept) > 1:
         why += f" ({listed([above or '.' for above in kept], ' and ')} hold the same classes)"
-    questions: tuple[str, ...] = ()
+    questions = [
+        f"is {posixpath.join(above, label)} a class? images finds its pictures as one: "
+        "else move it away"
+        for above in kept
+        for label in sorted(no_classes[above])
+        if label
+    ]
     if copies:
-        questions = (
+        questions.append(
             f"left out, for their file names repeat another folder's: {listed(copies)}; "
-            "are they other pictures? then add their patterns to images",
+            "are they other pictures? then add their patterns to images"
         )
     total = sum((counts[above] for above in kept), Counter())
-    return LabelsInPaths(patterns, total, why, questions)
+    return LabelsInPaths(patterns, total, why, tuple(questions))
 
 
 def labels_in_names(images: Sequence[str]) -> LabelsInPaths | None:
@@ -148,4 +162,5 @@ def _endings(files: Mapping[str, set[str]]) -> set[str]:
 def _may_be_class(name: str) -> bool:
     """Whether a folder may be called so for what its pictures show, and not for their use."""
     words = {word.lower() for word in _WORD.findall(name)}
-    return bool(name) and not _NO_CLASS.fullmatch(name) and not words & _NO_CLASS_WORDS
+    of_use_only = bool(words) and words <= _USES
+    return bool(name) and not _NO_CLASS.fullmatch(name) and not of_use_only

@@ -15,7 +15,7 @@ from harness.stack.blend import Blend
 from harness.stack.decide import decide_nested, fit_decisions, plain_decision, rule_for
 from harness.stack.methods import METHODS, Method, nested_predictions
 from harness.stack.problem import Array, Problem
-from harness.stack.resample import bootstrap_scores
+from harness.stack.resample import ROW_METRICS, bootstrap_scores
 
 BASELINES = ("best", "mean")
 CONFIDENCE = 0.95
@@ -216,15 +216,17 @@ def _simplest_within_error(quality: Array, samples: Array) -> int:
 
 
 def never_certain(given: Estimate, metric: Metric, draws: int) -> Estimate:
-    """A score that is perfect in every one of ``draws``, with what may still go wrong in others.
+    """A mean over rows that is perfect in all ``draws``, with what may still go wrong in others.
 
     A bootstrap of nothing but hits knows no miss. By the rule of three (Hanley and Lippman-Hand
-    1983) up to 3 in ``draws`` may be missed with 95 % confidence.
+    1983) up to 3 in ``draws`` may be missed with 95 % confidence. Other metrics, such as ranks, and
+    those without a worst score are left as they are.
     """
     lowest, highest = metric.bounds
     best = highest if metric.greater_is_better else lowest
     drawn = (given.value, given.low, given.high)
-    if not (math.isfinite(highest - lowest) and np.allclose(drawn, best, rtol=0, atol=1e-9)):
+    a_mean = metric.family in ROW_METRICS and math.isfinite(highest - lowest)
+    if not (a_mean and np.allclose(drawn, best, rtol=0, atol=1e-9)):
         return given
     spare = min(1.0, 3 / draws) * (highest - lowest)
     ends = (best - spare, best) if metric.greater_is_better else (best, best + spare)

@@ -78,7 +78,7 @@ def promise(
     least = nothing.costs.start
     inputs = digest(
         ensemble.digest,
-        f"{budget:g}",
+        f"{budget:g} {competition.data.white}",
         _ids_digest(competition.data, workspace.root),
         file_digest(plans_file(workspace)),
     )

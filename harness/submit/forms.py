@@ -94,7 +94,7 @@ def written(classes: Sequence[str], shown: Collection[str]) -> tuple[str, ...]:
     numbers = [re.sub(r"\.0*$", "", name) for name in classes]
     if all(map(str.isdecimal, numbers)) and len(set(numbers)) == len(classes):
         return tuple(numbers)
-    return ("0", "1") if len(classes) == 2 else tuple(classes)
+    return ("0", "1") if len(classes) == 2 and set(shown) <= {"0", "1"} else tuple(classes)
 
 
 def split(cell: str, separator: str) -> list[str]:

@@ -157,10 +157,10 @@ class _Grader:
     def _two_classes(self, labels: Strings) -> list[str]:
         """The one whose probability is submitted last; a DataError where there are more."""
         names = sorted_names(sorted(set(labels)))
+        if order := self._said_order(names):
+            return order
         if set(names) <= {"0", "1"}:
             return ["0", "1"]
-        if self.competition.data.classes:
-            return list(self.competition.data.classes)
         if len(names) > 2:
             said = f"holds {len(names)} labels for one probability: {', '.join(names[:4])}"
             raise DataError(self.path, said, "a solution has the two classes")
@@ -183,10 +183,17 @@ class _Grader:
 
     def _classes(self, names: set[str]) -> list[str]:
         """In order; of an ordinal scale of whole numbers also those that do not occur."""
+        if order := self._said_order(names):
+            return order
         if self.competition.task == "ordinal" and all(name.isdecimal() for name in names):
             numbers = {int(name): name for name in names}
             return [numbers.get(n, str(n)) for n in range(min(numbers), max(numbers) + 1)]
-        return sorted_names(sorted(names))
+        return named_last(sorted_names(sorted(names)), self.columns)
+
+    def _said_order(self, names: Iterable[str]) -> list[str] | None:
+        """[data] classes, if these are some of them: a solution may have numbers instead."""
+        said = list(self.competition.data.classes)
+        return said if said and set(names) <= set(said) else None
 
     def _codes(self, labels: Strings, classes: list[str]) -> Array:
         self._require_known(labels, classes)
@@ -219,7 +226,7 @@ class _Grader:
 def _plain(label: str) -> str:
     """The label without what is a slip of the pen: spaces, capitals, a number's noughts."""
     try:
-        return f"{float(label):g}"
+        return repr(float(label))
     except ValueError:
         return label.strip().casefold()
 

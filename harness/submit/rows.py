@@ -11,10 +11,12 @@ from harness.data.images import find_images
 from harness.data.metadata import encode
 from harness.data.sample import Sample, read_sample, read_test_ids
 from harness.data.table import read_metadata
+from harness.errors import WorkspaceError
 from harness.submit.check import check_submission
 from harness.submit.table import make_submission
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
+from harness.workspace.runs import read_run, retrain
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class TestRows:
 def read_test_rows(workspace: Workspace, ensemble: Ensemble) -> TestRows:
     """What is to be predicted; images may be missing, but not all of them."""
     competition, root = workspace.competition, workspace.root
+    _require_same_white(workspace, ensemble)
     ids = read_test_ids(competition, root)
     names = [column.name for column in ensemble.metadata]
     texts = read_metadata(competition, root, ids, names, test=True)
@@ -45,6 +48,21 @@ def read_test_rows(workspace: Workspace, ensemble: Ensemble) -> TestRows:
         read_sample(competition, root),
         encode(ensemble.metadata, texts),
     )
+
+
+def _require_same_white(workspace: Workspace, ensemble: Ensemble) -> None:
+    """A WorkspaceError if a member was trained on brighter or darker pictures than these."""
+    asked = workspace.competition.data.white
+    for name in ensemble.members:
+        folder = workspace.models / name
+        if not (folder / "run.json").exists():
+            continue  # another tool's
+        if (trained := read_run(folder)["identity"].get("white")) != asked:
+            raise WorkspaceError(
+                folder,
+                f"was trained with white = {trained}, and competition.toml says {asked}",
+                f"set it back, or {retrain(folder)}",
+            )
 
 
 def submission_text(

@@ -69,7 +69,9 @@ class _Run(BaseModel, extra="allow"):
 def read_run(folder: Path) -> dict[str, Any]:
     """run.json as a dictionary with ``identity`` and ``circumstances``."""
     path, fix = folder / "run.json", retrain(folder)
-    return read_record(_Run, path, missing="is missing", fix=fix, extra="allow").model_dump()
+    read_record(_Run, path, missing="is missing", fix=fix, extra="allow")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))  # in the file's own order
+    return found
 
 
 def read_model(folder: Path) -> ModelSection:

@@ -153,6 +153,11 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         "data",
         ["the classes lack 'cat'", "list those of train.csv"],
     ),
+    "a class twice": (
+        toml('label = "label"', 'label = "label"\nclasses = ["ant", "bee", "cat", "cat"]'),
+        "data",
+        ["'classes' names a class twice"],
+    ),
     "classes of values": (
         data(
             'task = "multiclass"',
@@ -167,11 +172,9 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
     ),
     "a scale without an order": (
         data(
-            'task = "multiclass"',
-            'task = "ordinal"',
-            lambda folder: edit(
-                folder / "competition.toml", "log_loss", "quadratic_weighted_kappa"
-            ),
+            'task = "multiclass"\nmetric = "log_loss"',
+            'task = "ordinal"\nmetric = "quadratic_weighted_kappa"',
+            sample(["id", "label"]),
         ),
         "fold",
         ["does not say the order of 'ant', 'bee', 'cat'", 'add classes = ["lowest"'],

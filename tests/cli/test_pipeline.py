@@ -79,6 +79,9 @@ def test_pictures_of_more_bits_say_the_same(harness: Harness, workspace: Path) -
             assert harness(verb) == 0
         (file,) = (workspace / "submissions").glob("*.csv")
         made.append(file.read_text())
+        edit(workspace / "competition.toml", f"white = {white}\n", "white = 9\n")
+        assert harness("submit") == 2  # the models know other pictures
+        edit(workspace / "competition.toml", "white = 9\n", f"white = {white}\n")
         for name in ("models", "submissions", "oof"):
             shutil.rmtree(workspace / name)
     assert made[0] == made[1]

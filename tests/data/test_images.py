@@ -124,6 +124,8 @@ def test_a_changed_image_changes_the_content(tmp_path: Path, files: list[Path]) 
     first = cached_images(files, 16, tmp_path / "cache")
     picture("cat", 99).save(files[3])
     second = cached_images(files, 16, tmp_path / "cache")
+    whiter = cached_images(files, 16, tmp_path / "cache", white=4095)
+    assert whiter.content != second.content
     assert second.content != first.content
     assert (second.pixels[3] != first.pixels[3]).any()
 

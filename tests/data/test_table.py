@@ -76,6 +76,15 @@ def test_a_scale_of_words_is_in_the_order_that_is_said(tmp_path: Path) -> None:
     assert table.target.tolist() == [1, 0, 2]
 
 
+def test_a_scale_with_a_column_a_step_is_in_the_samples_order(tmp_path: Path) -> None:
+    rows = [["1", "mid"], ["2", "low"], ["3", "top"]]
+    write_table(tmp_path / "data/train.csv", ["id", "label"], rows)
+    header = ["id", "low", "mid", "top"]
+    write_table(tmp_path / "data/sample_submission.csv", header, [["x", 1, 0, 0]])
+    table = read(tmp_path, task='"ordinal"', metric='"quadratic_weighted_kappa"')
+    assert table.target.tolist() == [1, 0, 2]
+
+
 def test_one_hot_columns_are_classes(tmp_path: Path) -> None:
     write_table(tmp_path / "data/train.csv", ["id", "x", "y"], [["1", 0, 1], ["2", 1, 0]])
     write_table(tmp_path / "data/sample_submission.csv", ["id", "x", "y"], [["t", 0, 1]])

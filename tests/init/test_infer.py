@@ -316,10 +316,18 @@ def test_folders_called_train_are_no_classes() -> None:
         (("good_image", "bad_image"), True),
         (("spare part", "worn part"), True),
         (("invalid", "contested"), True),
+        (("bullet_train", "test_tube"), True),
     ],
 )
 def test_which_folders_may_be_classes(names: tuple[str, str], classes: bool) -> None:
     assert (class_folders([f"{name}/1.png" for name in names]) is not None) == classes
+
+
+def test_a_class_that_is_called_like_a_use_is_asked_for() -> None:
+    found = class_folders([f"train/{name}/1.png" for name in ("bus", "plane", "train")])
+    assert found is not None
+    assert set(found.counts) == {"bus", "plane"}
+    assert found.questions[0].startswith("is train/train a class?")
 
 
 def test_a_copy_of_the_class_folders_is_left_out() -> None:

@@ -137,6 +137,38 @@ def test_the_second_class_is_the_one_asked_for(
     solution: list[list[object]] = [["id", "label"], ["a", "yes"], ["b", "no"]]
     label = f'label = "label"{classes}'
     assert graded(tmp_path, "binary", "roc_auc", given, solution, label) == expected
+    named = [["id", "label"], ["a", "yes"], ["b", "yes"]]
+    f1 = graded(tmp_path, "binary", "f1", named, solution, label)
+    assert f1 == pytest.approx(2 / 3 if expected else 0.0)
+
+
+def test_numbers_may_be_classes_in_another_order(tmp_path: Path) -> None:
+    given: list[list[object]] = [["id", "label"], ["a", 0.9], ["b", 0.2]]
+    solution: list[list[object]] = [["id", "label"], ["a", 0], ["b", 1]]
+    label = 'label = "label"\nclasses = ["1", "0"]'
+    assert graded(tmp_path, "binary", "roc_auc", given, solution, label) == 1.0
+
+
+def test_a_scale_of_words_is_graded_in_its_order(tmp_path: Path) -> None:
+    label = 'label = "label"\nclasses = ["low", "mid", "high"]'
+    true, given = ["low", "mid", "high", "high"], ["low", "mid", "mid", "high"]
+    scores = []
+    for names, setting in (({}, label), ({"low": 0, "mid": 1, "high": 2}, 'label = "label"')):
+        tables = [
+            [
+                ["id", "label"],
+                *([id_, names.get(c, c)] for id_, c in zip("abcd", cells, strict=True)),
+            ]
+            for cells in (given, true)
+        ]
+        scores.append(graded(tmp_path, "ordinal", "quadratic_weighted_kappa", *tables, setting))
+    assert scores == pytest.approx([0.8, 0.8])
+
+
+def test_long_numbers_are_other_labels(tmp_path: Path) -> None:
+    given: list[list[object]] = [["id", "label"], ["a", 1000001], ["b", 1000002]]
+    solution: list[list[object]] = [["id", "label"], ["a", 1000001], ["b", 1000003]]
+    assert graded(tmp_path, "multiclass", "accuracy", given, solution) == 0.5
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

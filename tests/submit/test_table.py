@@ -65,6 +65,7 @@ def test_forms(
         ({"1"}, ("0", "1"), ["0", "1", "1"]),
         ({"0.5"}, ("cat", "dog"), ["cat", "dog", "dog"]),
         ({"9", "10"}, ("9.0", "10.00"), ["9", "10", "10"]),
+        ({"1", "2"}, ("cat", "dog"), ["cat", "dog", "dog"]),
     ],
 )
 def test_labels_are_written_as_the_sample_writes_them(

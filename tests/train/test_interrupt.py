@@ -53,12 +53,15 @@ def test_the_helping_processes_are_told_and_waited_for(
         def start(self) -> None:
             self.work()
 
+        def join(self, timeout: float) -> None:
+            happened.append("heard out")
+
     monkeypatch.setattr(subprocess, "Popen", Helper)
     monkeypatch.setattr("harness.cli.training.Thread", Now)
     monkeypatch.setattr("harness.train.jobs.train", interrupted)
     monkeypatch.setattr("torch.set_num_threads", lambda count: None)
     with pytest.raises(KeyboardInterrupt):
         train(Workspace.open(workspace), Display(), Wish(), 2)
-    assert happened == ["told", "waited"]
+    assert happened == ["told", "waited", "heard out", "heard out"]
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("tuned: fold 2/3\n", "warning: slow\n")
