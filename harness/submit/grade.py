@@ -1,6 +1,7 @@
 """A submission scored against a solution, as the competition's grader would."""
 
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ class _Grader:
                 )
             case "label":
                 labels = self._labels()
+                labels, submitted = _without_noughts(labels), _without_noughts(submitted)
                 self._require_alike(labels, submitted)
                 classes = self._classes({*labels, *submitted})
                 decided = self._codes(submitted, classes)
@@ -172,11 +174,12 @@ class _Grader:
         A label that the solution lacks is a mistake that counts, as graders have it.
         """
         known = set(labels)
-        usual = {_plain(label): label for label in known}
+        usual = {label.strip().casefold(): label for label in known}
         for id_, given in zip(self.truth.index, submitted, strict=True):
-            if given not in known and _plain(given) in usual:
+            meant = usual.get(given.strip().casefold())
+            if given not in known and meant is not None:
                 said = f"column {self.columns[0]!r} of id {id_!r} holds {given!r}"
-                raise DataError(self.given, said, f"write {usual[_plain(given)]!r} as the solution")
+                raise DataError(self.given, said, f"write {meant!r} as the solution")
         if not known & set(submitted):
             said = f"holds no label of the solution, neither {submitted[0]!r} nor any other"
             raise DataError(self.given, said, f"the solution has labels such as {labels[0]!r}")
@@ -223,12 +226,9 @@ class _Grader:
         return np.array([code[row[0]] for row in true]), predictions
 
 
-def _plain(label: str) -> str:
-    """The label without what is a slip of the pen: spaces, capitals, a number's noughts."""
-    try:
-        return repr(float(label))
-    except ValueError:
-        return label.strip().casefold()
+def _without_noughts(labels: Strings) -> Strings:
+    """Whole numbers without their decimals, as graders read them: ``1.0`` is ``1``."""
+    return np.array([re.sub(r"^(\d+)\.0*$", r"\1", label) for label in labels], dtype=object)
 
 
 def _matrix(rows: list[list[str]], names: list[str]) -> NDArray[np.int8]:

@@ -56,6 +56,7 @@ def test_a_solution_may_be_one_hot(tmp_path: Path) -> None:
         ("binary", "roc_auc", [0.9, 0.8, 0.4], ["yes", "no", "no"], 1.0),
         ("binary", "brier", [0.5, 0.5, 0.5], [0, 0, 0], 0.25),  # no row of the second class
         ("multiclass", "accuracy", ["1", "2", "9"], ["1", "2", "10"], 2 / 3),
+        ("multiclass", "accuracy", ["1", "2.0", "9."], ["1.0", "2", "9.5"], 2 / 3),
         # 2 and 3 do not occur, and still 4 is three from 1: 9 of what chance would miss by,
         # (0 + 16 + 1) / 3 for the true 0 and (16 + 0 + 9) / 3 for each true 4
         ("ordinal", "quadratic_weighted_kappa", [0, 4, 1], [0, 4, 4], 1 - 27 / 67),
