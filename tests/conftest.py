@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: more threads would fight for them
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -13,6 +14,9 @@ from tiny import make_workspace
 
 from harness.cli import main
 
+# the same examples in every run, however slow the machine is
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.load_profile("suite")
 # what a shell starts in the background ignores Ctrl-C, and so would the processes under test
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -200,7 +200,7 @@ def test_every_metric_is_held_against_something() -> None:
 
 
 @every_metric
-@settings(deadline=None, derandomize=True, max_examples=10)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_order_of_rows_does_not_matter_and_perfection_is_best(
     task: str, name: str, seed: int

@@ -184,7 +184,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     """How EXIF says that the picture is to be turned; damaged EXIF says nothing."""
     try:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:
+    except Exception:  # of many kinds, and the picture itself is sound
         return None
 
 

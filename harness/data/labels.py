@@ -127,7 +127,7 @@ def _class_order(
     if task == "ordinal" and in_words and not (said or a_column_each):
         raise DataError(
             "competition.toml [data]",
-            f"does not say the order of {', '.join(map(repr, classes[:4]))}, …",
+            f"does not say the order of {', '.join(map(repr, classes[:9]))}",
             'add classes = ["lowest", …, "highest"]',
         )
     if task == "binary" and len(classes) != 2:

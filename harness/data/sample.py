@@ -47,11 +47,15 @@ def read_sample(competition: Competition, root: Path) -> Sample | None:
         raise DataError(path, "has no column besides the id", "use the competition's own file")
     require_printable(as_column(columns), path, "header")
     targets = [column for column in columns if column != id_column]
-    shown: list[str] = []
-    if len(targets) == 1:
-        shown = read_columns(path, targets)[targets[0]].unique().to_pylist()
-    ids = _sound_ids(path, id_column)
-    return Sample(path, tuple(columns), id_column, ids, frozenset(shown))
+    shown = targets if len(targets) == 1 else []
+    cells = read_columns(path, [id_column, *shown])
+    return Sample(
+        path,
+        tuple(columns),
+        id_column,
+        sound_ids(cells[id_column], path, id_column),
+        frozenset(cell for name in shown for cell in cells[name].unique().to_pylist()),
+    )
 
 
 def read_test_ids(competition: Competition, root: Path) -> Strings:

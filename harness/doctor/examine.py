@@ -19,13 +19,13 @@ from harness.workspace import Workspace
 def examine(workspace: Workspace, display: Display) -> list[Finding]:
     """All findings on data and machine, in the order in which they are best read."""
     competition, root = workspace.competition, workspace.root
+    white = competition.data.white
     found = [versions(), devices(), *unwritable(workspace)]
     paths: list[Path | None] = []
     try:
         table = read_table(competition, root)
         found += [Finding("ok", "table", line) for line in summarise_table(table, competition.task)]
         paths = image_paths(competition, root, table.ids)
-        white = competition.data.white
         found += image_findings("images", _inspect_all(table.ids, paths, root, display), white)
     except UserError as error:
         found.append(Finding("mend", "table", str(error)))
@@ -33,7 +33,6 @@ def examine(workspace: Workspace, display: Display) -> list[Finding]:
         ids = read_test_ids(competition, root)
         found.append(Finding("ok", "test", f"{len(ids)} images to predict"))
         test_paths = image_paths(competition, root, ids, test=True)
-        white = competition.data.white
         found += image_findings("test", _inspect_all(ids, test_paths, root, display), white)
     except UserError as error:
         found.append(Finding("mend", "test", str(error)))

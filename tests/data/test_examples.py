@@ -17,7 +17,7 @@ def test_the_hidden_quarter_is_stratified_and_of_exact_size() -> None:
     assert counts == {"0": 377, "33": 74, "67": 26, "100": 179}
 
 
-@settings(deadline=None, derandomize=True, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from("abc"), min_size=4, max_size=60), st.randoms())
 def test_the_order_of_rows_does_not_matter(labels: list[str], random) -> None:  # type: ignore[no-untyped-def]
     ids = [f"i{n}" for n in range(len(labels))]

@@ -48,7 +48,7 @@ def test_names_of_many_equal_classes_mean_nothing(seed: int) -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(2, 5))
-@settings(deadline=None, derandomize=True, max_examples=20)
+@settings(max_examples=20)
 def test_refining_never_raises_the_cost(seed: int, k: int) -> None:
     random = np.random.default_rng(seed)
     groups = random.integers(0, 5, (3, 25)) * (random.random((3, 25)) < 0.7) + 1

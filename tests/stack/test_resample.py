@@ -11,7 +11,7 @@ from harness.stack.resample import bootstrap_counts, bootstrap_scores, scorer
 
 
 @every_metric
-@settings(deadline=None, max_examples=15, derandomize=True)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 100), coarse=st.booleans())
 def test_counts_stand_for_repeated_rows(task: str, metric: str, seed: int, coarse: bool) -> None:
     problem = make_problem(task, metric, rows=80, seed=seed)

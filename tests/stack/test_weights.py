@@ -39,7 +39,7 @@ def coarse(problem: Problem) -> Problem:
 
 
 @every_metric
-@settings(deadline=None, max_examples=12, derandomize=True)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 50),
     ties=st.booleans(),
@@ -132,7 +132,7 @@ def test_the_log_optimum_is_where_em_goes() -> None:
     np.testing.assert_allclose(found, weights, atol=2e-3)
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), members=st.integers(1, 12))
 def test_no_direction_leads_down_from_the_optimum(seed: int, members: int) -> None:
     """Karush, Kuhn and Tucker: no member's slope is below the mixture's own."""

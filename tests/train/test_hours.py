@@ -1,6 +1,6 @@
 """Which runs come first when the hours are limited."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.train.hours import Work, by_gain
@@ -25,7 +25,6 @@ def test_what_can_be_finished_comes_before_what_cannot() -> None:
     assert names(by_gain(works, trained=["big", "big"], seconds=50))[0] == "small"
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     seconds=st.lists(st.floats(0.1, 1e5), min_size=1, max_size=8),
     limit=st.floats(0.1, 1e5),

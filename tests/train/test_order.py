@@ -1,14 +1,13 @@
 """Batches: every row once an epoch, another order each, all from the seed."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.train.loss import target_matrix
 from harness.train.order import balanced, class_weights, epoch_batches
 
 
-@settings(deadline=None, derandomize=True)
 @given(rows=st.integers(1, 300), size=st.integers(1, 40), seed=st.integers(0, 99))
 def test_every_row_comes_once_in_batches_of_nearly_one_size(
     rows: int, size: int, seed: int

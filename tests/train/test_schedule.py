@@ -1,7 +1,7 @@
 """Learning rates, sizes and cycles."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model import ModelSection
@@ -46,7 +46,6 @@ def test_weights_are_averaged_where_the_rate_no_longer_falls() -> None:
     assert plan.rate(80) > 0.05
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     rows=st.integers(2, 5000),
     batch=st.integers(1, 64),
