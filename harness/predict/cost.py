@@ -18,7 +18,7 @@ import numpy as np
 
 from harness.data.images import Pixels, decode
 from harness.files import write_text
-from harness.predict.engines.kinds import cores
+from harness.predict.engines.kinds import ENGINES, Runtime, cores
 from harness.predict.measure import EngineCost
 from harness.predict.plan import Costs
 from harness.records import read_record
@@ -48,6 +48,11 @@ class MemberCost:
     score: float | None = None
     reference: float | None = None
 
+    @property
+    def runtime(self) -> Runtime:
+        """What the engine runs on."""
+        return ENGINES[self.cost.engine].runtime
+
     def fixed_seconds(self, folds: int) -> float:
         """To load and warm up ``folds`` fold models, without the runtime's start."""
         return (self.cost.load_seconds + self.cost.warm_up_seconds) * self._copies(folds)
@@ -65,7 +70,7 @@ class CostSheet:
     """All that was measured for an ensemble on one machine.
 
     ``ensemble`` is its digest; ``machine`` and ``probe`` are harness.predict.machine's.
-    ``starts``: seconds of whole fresh processes until the first engine can be loaded.
+    ``starts``: seconds of whole fresh processes until the first runtime can be imported.
     ``read`` and ``decode`` are as ``measure_decoding`` returns them; ``write`` is for ``rows``.
     """
 
@@ -83,19 +88,17 @@ class CostSheet:
     def __post_init__(self) -> None:
         if not self.starts or self.rows < 1 or not self.probe > 0:
             raise ValueError("a start, a row and a probe must have been timed")
+        if unknown := {member.cost.engine for member in self.members} - {*ENGINES}:
+            raise ValueError(f"there is no engine {min(unknown)!r}")
 
     def costs(self, rows: int) -> Costs:
-        """The shared costs for a test set of ``rows``.
-
-        The start includes the runtime that is quickest to import, since any plan needs one.
-        """
-        runtime = min((m.cost.start_seconds for m in self.members), default=0.0)
+        """The shared costs for a test set of ``rows``."""
+        imports: dict[str, list[float]] = {}
+        for member in self.members:
+            imports.setdefault(member.runtime, []).append(member.cost.start_seconds)
+        runtimes = tuple((name, median(seconds)) for name, seconds in sorted(imports.items()))
         write = self.write * max(1.0, rows / self.rows)
-        return Costs(median(self.starts) + runtime, write, self.decode, self.read)
-
-    def extra_start(self, member: MemberCost) -> float:
-        """Seconds that the member's runtime takes to import beyond the quickest one."""
-        return member.cost.start_seconds - min(m.cost.start_seconds for m in self.members)
+        return Costs(median(self.starts), write, self.decode, self.read, runtimes)
 
 
 def write_costs(path: Path, sheet: CostSheet) -> None:

@@ -32,7 +32,8 @@ class Stage:
     stage has no rule. A share of 0 is for time that is left over. A ``size`` of 0 needs no images:
     its predictions are there already. ``image_seconds`` is the forward passes of all fold models
     and views; ``fixed_seconds`` loading and warming up. ``alone`` is how much better than the prior
-    the option by itself is, in mean loss a row.
+    the option by itself is, in mean loss a row. ``runtime`` is what must be imported before, by the
+    name that ``Costs.runtimes`` has for it.
     """
 
     option: str
@@ -46,20 +47,23 @@ class Stage:
     fixed_seconds: float
     image_seconds: float
     alone: float
+    runtime: str = ""
 
 
 @dataclass(frozen=True)
 class Costs:
     """Seconds of the whole process that no option owns.
 
-    ``start`` until the first option can load, ``write`` to combine and write the file. An image
-    takes ``read`` once a pass, and ``decode`` ((size, seconds), …) for each size it is brought to.
+    ``start`` until the first option's runtime can be imported, which ``runtimes`` ((name, seconds),
+    …) has, once a process; ``write`` to combine and write the file. An image takes ``read`` once a
+    pass, and ``decode`` ((size, seconds), …) for each size it is brought to.
     """
 
     start: float
     write: float
     decode: tuple[tuple[int, float], ...]
     read: float = 0.0
+    runtimes: tuple[tuple[str, float], ...] = ()
 
     @property
     def base(self) -> float:
@@ -70,6 +74,11 @@ class Costs:
         """Seconds to read an image and bring it to each of the sizes; none for size 0."""
         seconds, needed = dict(self.decode), sorted(set(sizes) - {0})
         return self.read + sum(seconds[size] for size in needed) if needed else 0.0
+
+    def imports(self, runtimes: Iterable[str]) -> float:
+        """Seconds to import each of these runtimes once; "" is none."""
+        seconds = dict(self.runtimes)
+        return sum(seconds[name] for name in sorted(set(runtimes) - {""}))
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,8 @@ class Plan:
             raise ValueError("a member stands twice")
         if not {stage.size for stage in self.stages} <= {0, *dict(self.costs.decode)}:
             raise ValueError("no cost is known of an image's size")
+        if not {stage.runtime for stage in self.stages} <= {"", *dict(self.costs.runtimes)}:
+            raise ValueError("no cost is known of a runtime")
         if not {stage.rule for stage in self.stages[1:]} <= {"", *RULES[self.kind]}:
             raise ValueError("a rule is unknown")
 
@@ -142,6 +153,7 @@ class Plan:
             self.costs.write * slowdown * max(1.0, rows / self.rows),
             tuple((size, seconds * slowdown) for size, seconds in self.costs.decode),
             self.costs.read * slowdown,
+            tuple((name, seconds * slowdown) for name, seconds in self.costs.runtimes),
         )
         stages = tuple(
             replace(
@@ -187,8 +199,8 @@ def predicted_seconds(stages: Sequence[Stage], costs: Costs, rows: int) -> float
 
     An image is read and decoded once a pass for each size that the pass's stages need.
     """
-    total = costs.base
     used = [stage for stage in stages if stage.share > 0]
+    total = costs.base + costs.imports(stage.runtime for stage in used)
     for share, group in groupby(used, key=lambda stage: stage.share):
         members = list(group)
         per_image = costs.images(stage.size for stage in members)

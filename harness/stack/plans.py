@@ -268,8 +268,9 @@ def _options(
                     folds=folds,
                     views=views,
                     size=member.size,
-                    fixed_seconds=member.fixed_seconds(folds) + sheet.extra_start(member),
+                    fixed_seconds=member.fixed_seconds(folds),
                     image_seconds=member.image_seconds(folds) * views,
+                    runtime=member.runtime,
                 )
             )
             predictions.append(values)

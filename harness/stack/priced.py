@@ -15,7 +15,8 @@ class Option:
     """One way to use one member: seconds of the engine, fold models and test-time views it takes.
 
     ``fixed_seconds`` to load and warm up, ``image_seconds`` for the forward passes of all fold
-    models and views of one image, without decoding it at ``size``.
+    models and views of one image, without decoding it at ``size``. ``runtime`` is paid once for
+    all that need it (``Costs.runtimes``).
     """
 
     name: str
@@ -26,6 +27,7 @@ class Option:
     size: int
     fixed_seconds: float
     image_seconds: float
+    runtime: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ class Prices:
 
     def of_levels(self, order: tuple[int, ...], levels: tuple[Level, ...]) -> float:
         """Of a cascade, as ``predicted_seconds`` has them for its plan."""
-        total, before = self.costs.base, 0
+        last = levels[-1].stages if levels else 0
+        total = self.costs.base + self.costs.imports(self.options[i].runtime for i in order[:last])
+        before = 0
         for level in levels:
             fixed, per_image = self._pass(order[before : level.stages])
             total += fixed + level.share * self.rows * per_image

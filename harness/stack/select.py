@@ -192,6 +192,7 @@ class Selection:
             fixed_seconds=option.fixed_seconds,
             image_seconds=option.image_seconds,
             alone=float(gain),
+            runtime=option.runtime,
         )
 
     def _learn(self, front: Sequence[Cascade]) -> tuple[int, ...]:

@@ -75,7 +75,8 @@ def promise(
     """
     competition = workspace.competition
     nothing = read_plans(workspace, ensemble)[0]  # the cheapest plan: every row has the prior
-    least = nothing.costs.start
+    runtimes = [nothing.costs.imports([stage.runtime]) for stage in nothing.stages]
+    least = nothing.costs.start + min(runtimes, default=0.0)
     inputs = digest(
         ensemble.digest,
         f"{budget:g} {competition.data.white}",
@@ -152,7 +153,9 @@ def predict_within(
     from harness.submit.rows import submission_text
 
     members = [stage.member for stage in plan.stages]
-    loading = sum(stage.fixed_seconds for stage in plan.stages if stage.share)
+    used = [stage for stage in plan.stages if stage.share]
+    loading = sum(stage.fixed_seconds for stage in used)
+    loading += plan.costs.imports(stage.runtime for stage in used)
     predicting = plan.seconds - plan.costs.base - loading
     predicted = {"start": plan.costs.start, "load": loading, "predict": predicting}
     predicted = {k: round(s, 3) for k, s in {**predicted, "write": plan.costs.write}.items()}

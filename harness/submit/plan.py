@@ -40,9 +40,9 @@ WRITE_EVERY = 0.1
 """Of the budget, how long work may stay unwritten."""
 WORTH_LOADING = 0.5
 """After loading, a stage needs time for all its images, or this many times what loading took."""
-TELLING = 1e-3
-"""Expected seconds from which on a measurement tells of the machine: what should take no time, such
-as another tool's predictions, is slower than that by any factor."""
+BELIEF = 0.05
+"""Seconds of belief in what was known of the machine before, when one kind of work is judged by
+another: that a load of 10 ms took a second does not make writing a hundred times as long."""
 MOST_STAGES = 64
 _NOBODY: Rows = np.empty(0, dtype=np.intp)
 
@@ -121,6 +121,7 @@ class Follower:
         self.passes = plan.passes()
         self.failed: set[int] = set()
         self.ready: set[int] = set()
+        self.runtimes: set[str] = set()
         self.doing: Action | None = None
         self.reached = 0  # images that were tried at all: they are covered in order
         self.queue: tuple[tuple[int, ...], Rows] = ((), _NOBODY)  # stages, and who waits for them
@@ -162,11 +163,11 @@ class Follower:
         action, self.doing = self.doing, None
         self.failed.update(failed)
         if isinstance(action, Load):
-            expected = self.plan.stages[action.stage].fixed_seconds
-            if expected >= TELLING:
-                self.loads.saw(expected, seconds)
+            expected = self._fixed((action.stage,))
+            self.loads.saw(expected + BELIEF, seconds + BELIEF * self.starting)
             if action.stage not in self.failed:
                 self.ready.add(action.stage)
+                self.runtimes.add(self.plan.stages[action.stage].runtime)
         elif isinstance(action, Write):
             self.writes.saw(self.plan.costs.write, seconds)
             self.dirty, self.written_at = False, self.now + seconds
@@ -203,8 +204,8 @@ class Follower:
         if failed:
             return
         expected = self._expected(action.stages) * len(action.rows)
-        if expected >= TELLING:
-            self.batches.saw(expected, seconds)
+        known = self.loads.middle(self.starting)
+        self.batches.saw(expected + BELIEF, seconds + BELIEF * known)
         for stage in action.stages:
             self.pace_of[stage].saw(expected, seconds)
         good = np.ones(len(action.rows), dtype=bool) if unreadable is None else ~unreadable
@@ -349,9 +350,14 @@ class Follower:
         each = [pace.bad(otherwise) if bad else pace.middle(otherwise) for pace in paces]
         return sum(w * pace for w, pace in zip(weights, each, strict=True)) / sum(weights)
 
+    def _fixed(self, stages: tuple[int, ...]) -> float:
+        """Predicted seconds to load those that are not, with the runtimes that they need."""
+        waiting = [self.plan.stages[i] for i in stages if i not in self.ready]
+        imports = self.plan.costs.imports({stage.runtime for stage in waiting} - self.runtimes)
+        return imports + sum(stage.fixed_seconds for stage in waiting)
+
     def _loading(self, stages: tuple[int, ...]) -> float:
-        expected = sum(self.plan.stages[i].fixed_seconds for i in stages if i not in self.ready)
-        return expected * self.loads.middle(self._machine())
+        return self._fixed(stages) * self.loads.middle(self._machine())
 
     def _seconds(self, stages: tuple[int, ...], rows: int) -> float:
         return self._loading(stages) + rows * self._expected(stages) * self._pace(stages)

@@ -107,7 +107,9 @@ if "harness.cli.worker" in sys.orig_argv:
 def test_a_hang_is_ended_in_time(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HANGING, encoding="utf-8")
     plans = json.loads((copy / "models/ensemble/plans.json").read_text(encoding="utf-8"))["plans"]
-    budget = 4 + 2 * plans[0]["costs"]["start"]  # surely enough to come there
+    costs = plans[0]["costs"]
+    starting = costs["start"] + sum(seconds for _, seconds in costs["runtimes"])
+    budget = 4 + 2 * starting  # surely enough to come there
     path = os.pathsep.join((ROOT, str(tmp_path)))
     done = run(copy, "submit", "--budget", f"{budget:.1f}", "--name", "hung", path=path)
     assert done.returncode == 3

@@ -17,8 +17,8 @@ from harness.predict.cost import (
 from harness.predict.measure import EngineCost
 
 
-def member(name: str, *, shared: bool, start: float) -> MemberCost:
-    cost = EngineCost("torch-fp32", 4, 1, start, 0.5, 0.25, 0.01, 0.012, 64)
+def member(name: str, *, shared: bool, start: float, engine: str = "torch-fp32") -> MemberCost:
+    cost = EngineCost(engine, 4, 1, start, 0.5, 0.25, 0.01, 0.012, 64)
     return MemberCost(name, 64, shared, ("fold0", "fold1", "fold2"), cost, 100, 0.61, 0.6)
 
 
@@ -44,11 +44,13 @@ def test_heads_of_one_backbone_cost_the_same_however_many() -> None:
     assert tuned.image_seconds(3) == pytest.approx(0.03)
 
 
-def test_the_quickest_runtime_belongs_to_the_start() -> None:
-    costs = SHEET.costs(1000)
-    assert costs.start == pytest.approx(2.0 + 0.3)
-    assert SHEET.extra_start(SHEET.members[0]) == 0
-    assert SHEET.extra_start(SHEET.members[1]) == pytest.approx(1.2)
+def test_what_all_members_share_is_paid_once() -> None:
+    third = member("c", shared=False, start=0.7, engine="openvino-fp32")
+    costs = replace(SHEET, members=(*SHEET.members, third)).costs(1000)
+    assert costs.start == 2.0
+    assert costs.imports(["torch", "torch", ""]) == pytest.approx(0.9)  # the mean of two
+    assert costs.imports(["torch", "openvino"]) == pytest.approx(0.9 + 0.7)
+    assert costs.imports([]) == 0
     assert costs.write == pytest.approx(1.0)  # ten times the rows
     assert SHEET.costs(10).write == pytest.approx(0.1)  # but never less than was measured
     assert costs.images([64, 64]) == pytest.approx(0.003)
@@ -72,6 +74,7 @@ def test_a_sheet_survives_its_file(tmp_path: Path) -> None:
             ("decode", [[64]]),
             ("rows", 0),
             ("members", "x"),
+            ("members", [asdict(member("a", shared=True, start=0.3, engine="abacus"))]),
         ]
     ],
 )

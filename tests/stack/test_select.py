@@ -341,6 +341,23 @@ def test_one_pass_reads_an_image_once() -> None:
     assert two - one == pytest.approx(first.fixed_seconds + 500 * first.image_seconds)
 
 
+def test_a_runtime_is_paid_once() -> None:
+    selection = select(rows=120, members=3)
+    costs = replace(COSTS, runtimes=(("a", 3.0), ("b", 5.0)))
+    options = [
+        replace(option, runtime=name)
+        for option, name in zip(selection.options, ("a", "a", "b"), strict=True)
+    ]
+    with_runtimes = Selection(selection.problem, options, costs, 500, learn=False)
+    for chosen in ((0,), (0, 1), (0, 2), (2, 1, 0)):
+        extra = with_runtimes.prices.of_all(chosen) - selection.prices.of_all(chosen)
+        used = {options[i].runtime for i in chosen}
+        assert extra == pytest.approx(costs.imports(used))
+    for plan in with_runtimes.plans():
+        assert plan.seconds == pytest.approx(predicted_seconds(plan.stages, plan.costs, 500))
+        assert plan.on(500, 2.0).seconds == pytest.approx(2 * plan.seconds)
+
+
 def anchors() -> Selection:
     """Scores A > B > C > D at 10, 1, 1 and 1 seconds; B, C and D complement each other."""
     problem = make_problem(rows=2000, members=4, seed=1)

@@ -247,6 +247,31 @@ def test_what_should_take_no_time_says_nothing_of_the_machine(share: float) -> N
     assert counts(follower) == [100, 100]
 
 
+def test_a_quick_load_that_takes_long_says_little_of_writing() -> None:
+    plan = plan_of((1.0,), fixed=0.01)
+    follower = Follower(replace(plan, costs=replace(plan.costs, write=0.2)), 100, 20.0)
+    assert follower.next(5.0) == Load(0)
+    follower.done(1.5)
+    assert drive(follower, start=6.5)[-1] == Stop(completed=True)
+    assert counts(follower) == [100]
+
+
+def test_a_runtime_is_imported_once() -> None:
+    plan = plan_of((1.0, 0.5), fixed=1.0)
+    costs = replace(plan.costs, runtimes=(("slow", 30.0),))
+    stages = tuple(replace(stage, runtime="slow") for stage in plan.stages)
+    plan = replace(plan, stages=stages, costs=costs)
+    follower = Follower(plan, 100, 60.0)
+    assert follower.next(1.0) == Load(0)
+    follower.done(31.0)  # as was to be expected: the machine is not slow
+    assert drive(follower, start=32.0)[-1] == Stop(completed=True)
+    assert counts(follower) == [100, 100]
+    late = Follower(plan, 100, 30.0)  # no time to import it
+    assert drive(late) == [Stop(completed=False)]
+    with pytest.raises(ValueError, match="runtime"):
+        replace(plan, costs=replace(costs, runtimes=()))
+
+
 def test_a_plan_of_too_many_stages_is_refused() -> None:
     with pytest.raises(ValueError, match="65 stages"):
         Follower(plan_of((1.0,) * 65), 10, 1.0)
