@@ -22,7 +22,7 @@ from harness.tune.affordable import Kind, affordability, kind_of
 from harness.tune.search import Halfway, Tools
 from harness.tune.setup import Setup
 from harness.workspace import Workspace
-from harness.workspace.ensemble import Ensemble, read_ensemble, require_same_folds
+from harness.workspace.ensemble import Ensemble, read_ensemble, require_up_to_date
 from harness.workspace.oof import read_oof
 from harness.workspace.training import TrainingRows
 
@@ -66,9 +66,9 @@ def _training(
 
 
 def ensemble_of(workspace: Workspace) -> Ensemble:
-    """The ensemble that `stack` made; a WorkspaceError if it is of other folds."""
+    """The ensemble that `stack` made; a WorkspaceError if it is out of date."""
     ensemble = read_ensemble(workspace.models / "ensemble")
-    require_same_folds(workspace.folds, ensemble)
+    require_up_to_date(workspace, ensemble)
     return ensemble
 
 

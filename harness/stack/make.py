@@ -21,6 +21,7 @@ from harness.stack.members import NO_HOLDOUT, Judged, Member, judge, read_member
 from harness.stack.problem import Problem
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble, Score, read_ensemble, write_ensemble
+from harness.workspace.runs import run_digest
 from harness.workspace.training import TrainingRows, read_training
 
 
@@ -136,6 +137,7 @@ def _ensemble(
         member_scores=tuple(own),
         member_seconds=tuple(member.seconds for member in members),
         weights=tuple(one.weights for one in judged),
+        runs=tuple(run_digest(member.folder) for member in members),
         scores=tuple(
             Score(
                 method=score.method,

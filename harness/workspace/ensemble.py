@@ -13,6 +13,8 @@ from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, write_text
 from harness.records import read_record
+from harness.workspace import Workspace
+from harness.workspace.runs import run_digest
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Ensemble:
     method's, with the choice itself nested; measured on ``rows`` out-of-fold rows.
     ``members`` are all that were combined, in the blend's order; ``used`` those that matter.
     ``member_scores`` are their own OOF scores. ``weights`` names, for each member, the files in
-    models/<run>/ whose predictions are averaged (none for a member of another tool).
+    models/<run>/ whose predictions are averaged (none for a member of another tool), ``runs`` has
+    the digest of what decided its training ("" for a member of another tool).
     ``decision`` is what becomes of the blend's predictions; ``fold_decisions`` (one a fold,
     ascending) were fitted without the fold, so that others can be scored on its rows.
     ``metadata`` are the columns that the blend gets beside the members. ``diversity`` and
@@ -62,6 +65,7 @@ class Ensemble:
     member_scores: tuple[float, ...]
     member_seconds: tuple[float, ...]
     weights: tuple[tuple[str, ...], ...]
+    runs: tuple[str, ...]
     scores: tuple[Score, ...]
     diversity: tuple[str, ...]
     fold_models: tuple[str, ...]
@@ -74,9 +78,9 @@ class Ensemble:
     inputs: str
 
     def __post_init__(self) -> None:
-        of_members = (self.member_scores, self.member_seconds, self.weights)
+        of_members = (self.member_scores, self.member_seconds, self.weights, self.runs)
         if any(len(values) != len(self.members) for values in of_members):
-            raise ValueError("every member needs its score, its seconds and its weights")
+            raise ValueError("every member needs its score, its seconds, its weights and its run")
         if not self.used or not set(self.used) <= set(self.members):
             raise ValueError("what is used is no member")
         names = [name for some in (self.members, *self.weights) for name in some]
@@ -131,11 +135,23 @@ def read_ensemble(folder: Path) -> Ensemble:
     )
 
 
-def require_same_folds(folds: Path, ensemble: Ensemble) -> None:
-    """WorkspaceError if the folds in that folder are not those that the ensemble was made with.
+def require_up_to_date(workspace: Workspace, ensemble: Ensemble) -> None:
+    """WorkspaceError if the folds or the runs are not those that the ensemble was made with.
 
-    Where there are none, as on the machine that only predicts, there is nothing to compare.
+    Where there are no folds, as on the machine that only predicts, there is nothing to compare.
     """
+    _require_same_folds(workspace.folds, ensemble)
+    for member, run in zip(ensemble.members, ensemble.runs, strict=True):
+        folder = workspace.models / member
+        if run and run_digest(folder) not in (run, ""):
+            raise WorkspaceError(
+                folder,
+                "was trained with other settings since the ensemble was made",
+                "run `python -m harness stack`",
+            )
+
+
+def _require_same_folds(folds: Path, ensemble: Ensemble) -> None:
     path = folds / "folds.json"
     try:
         now = json.loads(path.read_text(encoding="utf-8"))["digest"]

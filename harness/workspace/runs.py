@@ -89,6 +89,11 @@ def retrain(folder: Path) -> str:
     return f"run `python -m harness train --retrain {folder.name}`, then `stack`"
 
 
+def run_digest(folder: Path) -> str:
+    """The digest of what decided the run in ``folder``; "" if there is none."""
+    return identity_digest(read_run(folder)["identity"]) if (folder / "run.json").exists() else ""
+
+
 def identity_digest(identity: Values) -> str:
     """The digest of what decides a run."""
     return digest(_json(identity))

@@ -45,6 +45,7 @@ ENSEMBLE = Ensemble(
     blend={},
     decision=Decision(),
     fold_decisions=(),
+    runs=("", ""),
     metadata=(),
     prior=(0.5, 0.5),
     folds="",

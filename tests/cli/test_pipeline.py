@@ -106,6 +106,23 @@ def test_every_later_stage_refuses_what_was_made_on_other_folds(
         assert new in said, verb
 
 
+def test_a_member_that_was_trained_differently_must_be_stacked_again(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("fold", "train", "stack"):
+        assert harness(verb) == 0
+    edit(workspace / "competition.toml", "epochs = 2", "epochs = 1")
+    assert harness("train", "--retrain", "tuned") == 0
+    capsys.readouterr()
+    for verb in ("cost", "submit"):
+        assert harness(verb) == 2, verb
+        said = capsys.readouterr().err
+        assert "tuned: was trained with other settings since the ensemble was made" in said
+        assert "run `python -m harness stack`" in said
+    assert harness("stack") == 0
+    assert harness("submit") == 0
+
+
 def test_training_again_from_nothing_gives_the_same_predictions(
     harness: Harness, workspace: Path
 ) -> None:

@@ -52,6 +52,7 @@ def world(*costs: MemberCost, given: tuple[str, ...] = ()) -> tuple[Ensemble, Pr
         member_scores=(0.0,) * len(names),
         member_seconds=(0.0,) * len(names),
         weights=tuple(WEIGHTS if name not in given else () for name in names),
+        runs=("",) * len(names),
         scores=(chosen,),
         **values,
     )

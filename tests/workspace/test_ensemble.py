@@ -27,6 +27,7 @@ ENSEMBLE = Ensemble(
     member_scores=(0.5, 0.75),
     member_seconds=(1.5, float("nan")),
     weights=(("fold0.safetensors", "fold1.safetensors"), ()),
+    runs=("r", ""),
     scores=(Score("mean", 0.75, 0.5, 1.0, 0.8, 0.1, NOTHING, NOTHING, ("best",)),),
     diversity=("They differ.",),
     fold_models=(),
