@@ -57,6 +57,22 @@ def test_no_id_leaves_the_folder(folder: Path, id_: str) -> None:
         assert path.resolve().is_relative_to(folder / "images")
 
 
+def test_accents_may_be_composed_or_not(tmp_path: Path) -> None:
+    apart, composed = "Zoe\u0308", "Zo\u00eb"  # as macOS packs it, and as it is typed
+    (tmp_path / "images").mkdir()
+    (tmp_path / f"images/{apart}.png").touch()
+    for id_ in (apart, composed):
+        (path,) = locate(["images/{id}.png"], tmp_path, [id_])
+        assert path is not None
+        assert path.is_file()
+    (tmp_path / f"images/{composed}.png").touch()  # two files where the file system knows both
+    listed = {entry.name for entry in (tmp_path / "images").iterdir()}
+    (path,) = locate(["images/{id}.png"], tmp_path, [composed])
+    assert path is not None
+    assert path.name == (f"{composed}.png" if f"{composed}.png" in listed else f"{apart}.png")
+    assert locate(["images/{id}.png"], tmp_path, ["Zo\u00e9"]) == [None]
+
+
 def test_links_within_the_folder_are_followed(folder: Path) -> None:
     (path,) = locate(["images/{id}.png"], folder, ["inside"])
     assert path == folder / "images/inside.png"

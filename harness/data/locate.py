@@ -1,6 +1,8 @@
 """Images by the patterns of competition.toml: found by id, or found with what their paths say."""
 
 import os
+import posixpath
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -101,7 +103,8 @@ class _Folder:
         self.pattern, self.root = pattern, root
         self.home = root / home(pattern)
         self.real_home = os.path.realpath(self.home)
-        self.listed: dict[str, dict[str, bool]] = {}  # folder → file name → whether it is a link
+        # folder → file name, as it is and composed → (as it is, whether it is a link)
+        self.listed: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def find(self, id_: str) -> Path | None:
         """The image of an id, if it is there."""
@@ -118,19 +121,27 @@ class _Folder:
         folder, _, name = path.rpartition("/")
         if folder not in self.listed:
             self.listed[folder] = self._list(self.root / folder, id_)
-        if (link := self.listed[folder].get(name)) is None:
+        listed = self.listed[folder]
+        if (known := listed.get(name) or listed.get(_composed(name))) is None:
             return None
-        found = self.root / path
-        if link:
+        found, is_link = self.root / posixpath.join(folder, known[0]), known[1]
+        if is_link:
             _require_inside(found, self.real_home, self.home, id_)
         return found
 
-    def _list(self, folder: Path, id_: str) -> dict[str, bool]:
+    def _list(self, folder: Path, id_: str) -> dict[str, tuple[str, bool]]:
         if not folder.is_dir():
             return {}
         _require_inside(folder, self.real_home, self.home, id_)
         with os.scandir(folder) as entries:
-            return {entry.name: entry.is_symlink() for entry in entries if _leads_to(entry.is_file)}
+            files = [(e.name, e.is_symlink()) for e in entries if _leads_to(e.is_file)]
+        composed = {_composed(file[0]): file for file in files if not file[0].isascii()}
+        return composed | {file[0]: file for file in files}
+
+
+def _composed(name: str) -> str:
+    """With letters and their accents as one: archives packed on macOS have them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _require_inside(path: Path | str, real_home: str, folder: Path, id_: str) -> None:
