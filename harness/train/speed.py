@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -154,11 +154,9 @@ def measured_speed(
     choice = fastest(timings, steps)
     if model.compile is None and choice.total(steps) > WORTH_COMPILING:
         compiled = replace(choice.speed, compile=True)
-        try:
+        with suppress(Exception):  # no compiler on this machine, or an operation it cannot take
             timings.append(_time(network, model, compiled, device, targets, None))
             choice = fastest([choice, timings[-1]], steps)
-        except Exception:  # no compiler on this machine, or an operation that it cannot take
-            choice = replace(choice)
     write_text(file, json.dumps({**asdict(choice), "all": [asdict(t) for t in timings]}) + "\n")
     return choice
 
