@@ -5,6 +5,7 @@ A row that is longer or shorter than the header is an error rather than a guess.
 
 import csv
 import io
+import mmap
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -136,7 +137,7 @@ def _csv(path: Path, header: Sequence[str], wanted: Sequence[str], threads: bool
             return pyarrow.csv.read_csv(
                 file,
                 pyarrow.csv.ReadOptions(block_size=LONGEST_ROW, use_threads=threads),
-                pyarrow.csv.ParseOptions(newlines_in_values=True),
+                pyarrow.csv.ParseOptions(newlines_in_values=_may_quote(path)),
                 pyarrow.csv.ConvertOptions(
                     column_types=dict.fromkeys(header, _TEXT),
                     include_columns=list(wanted),
@@ -147,6 +148,14 @@ def _csv(path: Path, header: Sequence[str], wanted: Sequence[str], threads: bool
         if threads:  # on one thread it says which row it is
             return _csv(path, header, wanted, threads=False)
         raise
+
+
+def _may_quote(path: Path) -> bool:
+    """Whether a value may hold a line's end, as quoted ones may; else threads share the file."""
+    if path.suffix.lower() == ".zip":
+        return True
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b'"') >= 0
 
 
 def _parquet(path: Path, _: Sequence[str], wanted: Sequence[str]) -> Any:

@@ -12,6 +12,8 @@ from harness.errors import DataError
 MOST_CHARACTERS = 1000
 """In an id, a label, a group; file systems take 255 bytes a name."""
 
+MOST_HASHED = 64
+"""Bytes of a text up to which hashing pays."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -19,7 +21,9 @@ def sound_ids(column: Any, source: Path, name: str) -> NDArray[np.object_]:
     """(rows,) a column's ids; a DataError if one is empty, stands twice or cannot be shown."""
     require_printable(column, source, name)
     ids: NDArray[np.object_] = column.to_numpy(zero_copy_only=False)
-    different = set(ids)  # three times as fast as Arrow's count of a million
+    if _surely_sound(column):
+        return ids
+    different = set(ids)
     if len(different) < len(ids):
         for id_ in ids:
             if id_ not in different:
@@ -33,6 +37,26 @@ def sound_ids(column: Any, source: Path, name: str) -> NDArray[np.object_]:
         row = int(np.flatnonzero(ids == "")[0]) + 2
         raise DataError(source, f"row {row} has an empty id", "give it one or remove the row")
     return ids
+
+
+def _surely_sound(column: Any) -> bool:
+    """Whether no text is empty and all differ, by 64-bit hashes: a set takes three times as long.
+
+    False where two hashes are the same, or where texts are long: then only a set tells. The hash
+    is a sum of bytes times random factors (Carter and Wegman 1979).
+    """
+    ends = np.frombuffer(column.buffers()[1], np.int64)[column.offset :][: len(column) + 1]
+    letters = np.frombuffer(column.buffers()[2] or b"", np.uint8)
+    starts, lengths = ends[:-1], np.diff(ends)
+    if not len(lengths) or lengths.min() < 1 or lengths.max() > MOST_HASHED:
+        return False
+    factors = np.random.default_rng(0).integers(2**64, size=MOST_HASHED + 1, dtype=np.uint64)
+    hashes = lengths.astype(np.uint64) * factors[MOST_HASHED]
+    for place in range(lengths.max()):
+        longer = slice(None) if place < lengths.min() else np.flatnonzero(lengths > place)
+        hashes[longer] += letters[starts[longer] + place] * factors[place]
+    hashes.sort()
+    return bool((hashes[1:] != hashes[:-1]).all())
 
 
 def require_printable(column: Any, source: Path, name: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tiny import TOML, edit, write_table
 
 from harness.competition import Competition, load_competition
-from harness.data.frame import read_frame, write_frame
+from harness.data.frame import read_columns, read_frame, write_frame
 from harness.data.images import find_images
 from harness.data.labels import sorted_names
 from harness.data.sample import read_test_ids
@@ -256,3 +256,15 @@ def test_metadata_need_a_table_and_leave_the_label_alone(workspace: Path) -> Non
     edit(path, 'test = "data/test.csv"\n', "")
     with pytest.raises(ConfigError, match="needs a table for the test rows"):
         read_metadata(load_competition(path), workspace, ids, ["age"], test=True)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_quoted_line_end_may_stand_where_the_file_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
+) -> None:
+    monkeypatch.setattr("harness.data.frame.LONGEST_ROW", 64)  # and of a piece that a thread reads
+    said = [f"two\nlines, {row}" for row in range(200)]
+    frame = pd.DataFrame({"id": [str(row) for row in range(200)], "note": said})
+    path = tmp_path / ("t.csv.zip" if zipped else "t.csv")
+    write_frame(path, frame)
+    assert read_columns(path, ["note"])["note"].to_pylist() == said
