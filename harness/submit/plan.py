@@ -181,6 +181,8 @@ class Follower:
         """Whether every image that can be read has the stages that the plan means for it."""
         if any(stage.share > 0 and i in self.failed for i, stage in enumerate(self.plan.stages)):
             return False
+        if not self.have.any() and not self.unreadable.all():
+            return False  # nobody means the prior
         return all(self._missing(p) == 0 for p, _ in enumerate(self.passes))
 
     def stages_of(self, row: int) -> tuple[int, ...]:
@@ -243,7 +245,13 @@ class Follower:
         if not alone:
             return None
         best = max(alone, key=lambda one: self._worth(one, len(waiting)))
-        return self._act(best, waiting) if self._worth(best, len(waiting)) > 0 else None
+        if self._worth(best, len(waiting)) > 0:
+            return self._act(best, waiting)
+        # a start from a cold disk makes everything seem slow: with nothing to lose, it is tried
+        quickest = min(alone, key=self._fixed)
+        if not self.have.any() and self._fixed(quickest) < self._left():
+            return self._act(quickest, waiting)
+        return None
 
     def _worth(self, one: tuple[int], waiting: int) -> float:
         """What a stage gains over the prior, summed over the images it reaches in time."""

@@ -256,6 +256,17 @@ def test_a_quick_load_that_takes_long_says_little_of_writing() -> None:
     assert counts(follower) == [100]
 
 
+def test_a_slow_start_is_no_reason_to_leave_the_prior() -> None:
+    plan = plan_of((0.0, 0.0), fixed=3.0)
+    follower = Follower(plan, 100, 15.0)
+    assert follower.next(10.0) == Load(0)  # ten times slower than expected: 30 s, so it seems
+    follower.done(2.0)  # the disk's cache was cold, and is not any more
+    actions = drive(follower, start=12.0)
+    assert any(isinstance(action, Predict) for action in actions)
+    assert counts(follower)[0] == 100
+    assert drive(Follower(plan, 100, 12.0), start=10.0) == [Stop(completed=False)]
+
+
 def test_a_runtime_is_imported_once() -> None:
     plan = plan_of((1.0, 0.5), fixed=1.0)
     costs = replace(plan.costs, runtimes=(("slow", 30.0),))
