@@ -21,7 +21,7 @@ from harness.stack.plans import make_plans, measure_costs, write_plans
 from harness.submit.budgeted import costs_file, plans_file, read_plans
 from harness.submit.rows import TestRows, read_test_rows, submission_text
 from harness.workspace import Workspace
-from harness.workspace.ensemble import Ensemble, read_ensemble
+from harness.workspace.ensemble import Ensemble, read_current_ensemble
 
 WRITES = 3
 """Times that combining and writing is timed."""
@@ -35,7 +35,7 @@ def measure_and_plan(
     ``quick`` times only the engine that made the out-of-fold predictions, and leaves alone what
     was measured before for the same ensemble on the same machine.
     """
-    ensemble = read_ensemble(workspace.models / "ensemble")
+    ensemble = read_current_ensemble(workspace)
     if quick and (stored := _stored(workspace, ensemble)):
         return *stored, False
     rows = read_test_rows(workspace, ensemble)

@@ -35,14 +35,14 @@ def build(
     from harness.errors import ConfigError
     from harness.files import write_text
     from harness.kaggle.kernel import build_kernel
-    from harness.workspace.ensemble import read_ensemble
+    from harness.workspace.ensemble import read_current_ensemble
     from harness.workspace.submissions import new_sidecar
 
     settings = workspace.competition.budget
     seconds = parse_duration(budget, "--budget") if budget else settings.seconds
     if seconds is None:
         raise ConfigError("kernel build", "knows no budget", "give --budget, or [budget] seconds")
-    ensemble = read_ensemble(workspace.models / "ensemble")
+    ensemble = read_current_ensemble(workspace)
     visible = len(read_test_ids(workspace.competition, workspace.root))
     rows = rows or settings.test_rows or 2 * visible
     kernel = build_kernel(workspace, ensemble, seconds, python=python, gpu=gpu)

@@ -22,7 +22,7 @@ from harness.tune.affordable import Kind, affordability, kind_of
 from harness.tune.search import Halfway, Tools
 from harness.tune.setup import Setup
 from harness.workspace import Workspace
-from harness.workspace.ensemble import Ensemble, read_ensemble, require_up_to_date
+from harness.workspace.ensemble import Ensemble
 from harness.workspace.oof import read_oof
 from harness.workspace.training import TrainingRows
 
@@ -63,13 +63,6 @@ def _training(
         return train(replace(workspace, competition=competition), quiet, wish, halfway)
 
     return train_model
-
-
-def ensemble_of(workspace: Workspace) -> Ensemble:
-    """The ensemble that `stack` made; a WorkspaceError if it is out of date."""
-    ensemble = read_ensemble(workspace.models / "ensemble")
-    require_up_to_date(workspace, ensemble)
-    return ensemble
 
 
 def _loss(

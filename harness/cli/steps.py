@@ -143,9 +143,7 @@ def cost(
     """Measure, and plan for every budget; ``show`` prints the tables."""
     from harness.board.costs import cost_table, plan_table
     from harness.cli.costs import measure_and_plan
-    from harness.workspace.ensemble import read_ensemble, require_up_to_date
 
-    require_up_to_date(workspace, read_ensemble(workspace.models / "ensemble"))
     sheet, plans, made = measure_and_plan(workspace, display, engines, quick=quick)
     if show:
         display.show(cost_table(sheet))
@@ -162,11 +160,10 @@ def submit(
     """(the submission, whether it is less than was meant); seconds count from ``since``."""
     from harness.durations import parse_duration
     from harness.files import file_digest
-    from harness.workspace.ensemble import read_ensemble, require_up_to_date
+    from harness.workspace.ensemble import read_current_ensemble
     from harness.workspace.ledger import Ledger
 
-    ensemble = read_ensemble(workspace.models / "ensemble")
-    require_up_to_date(workspace, ensemble)
+    ensemble = read_current_ensemble(workspace)
     budget = parse_duration(span, "--budget") if span else workspace.competition.budget.seconds
     ending: str | None = None
     if budget is None:

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 def open_search(workspace: "Workspace", section: "TuneSection") -> "tuple[Setup, Study, Tools]":
     """The search that [tune] describes, wherever it stands."""
-    from harness.cli.lending import ensemble_of, lend
+    from harness.cli.lending import lend
     from harness.tune.setup import set_up
     from harness.tune.study import open_study
+    from harness.workspace.ensemble import read_current_ensemble
     from harness.workspace.training import read_training
 
     training = read_training(workspace)
-    against = ensemble_of(workspace) if section.objective == "ensemble" else None
+    against = read_current_ensemble(workspace) if section.objective == "ensemble" else None
     setup = set_up(workspace, training, section, against.digest if against else "")
     tools = lend(setup, against)  # before the study: it may find that the search asks too much
     return setup, open_study(setup), tools

@@ -135,11 +135,12 @@ def read_ensemble(folder: Path) -> Ensemble:
     )
 
 
-def require_up_to_date(workspace: Workspace, ensemble: Ensemble) -> None:
-    """WorkspaceError if the folds or the runs are not those that the ensemble was made with.
+def read_current_ensemble(workspace: Workspace) -> Ensemble:
+    """The stored ensemble; a WorkspaceError, too, if it was made with other folds or other runs.
 
     Where there are no folds, as on the machine that only predicts, there is nothing to compare.
     """
+    ensemble = read_ensemble(workspace.models / "ensemble")
     _require_same_folds(workspace.folds, ensemble)
     for member, run in zip(ensemble.members, ensemble.runs, strict=True):
         folder = workspace.models / member
@@ -149,6 +150,7 @@ def require_up_to_date(workspace: Workspace, ensemble: Ensemble) -> None:
                 "was trained with other settings since the ensemble was made",
                 "run `python -m harness stack`",
             )
+    return ensemble
 
 
 def _require_same_folds(folds: Path, ensemble: Ensemble) -> None:

@@ -114,8 +114,8 @@ def test_a_member_that_was_trained_differently_must_be_stacked_again(
     edit(workspace / "competition.toml", "epochs = 2", "epochs = 1")
     assert harness("train", "--retrain", "tuned") == 0
     capsys.readouterr()
-    for verb in ("cost", "submit"):
-        assert harness(verb) == 2, verb
+    for verb in (["cost"], ["submit"], ["kernel", "build", "--budget", "5m"]):
+        assert harness(*verb) == 2, verb
         said = capsys.readouterr().err
         assert "tuned: was trained with other settings since the ensemble was made" in said
         assert "run `python -m harness stack`" in said
