@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 from deadline_pool import FOLDS, Pool, load_pool
+from harness.stack.frontier import Choice, Peers
 
 from harness.metrics import get_metric
 from harness.predict.plan import Costs, Plan, apply_plan, blend
 from harness.stack.chosen import combiner
-from harness.stack.frontier import Choice, Peers
 from harness.stack.priced import Option
 from harness.stack.problem import Problem
 from harness.stack.select import Selection

@@ -27,7 +27,7 @@ PURE = [
     "harness.stack.honest",
     "harness.stack.methods",
     "harness.stack.select",
-    "harness.stack.frontier",
+    "harness.stack.scored",
     "harness.stack.efficiency",
     "harness.predict.plan",
     "harness.submit.forms",

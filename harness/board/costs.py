@@ -38,14 +38,8 @@ def cost_table(sheet: CostSheet) -> Table:
 
 
 def plan_table(plans: Sequence[Plan]) -> Table:
-    """What more seconds buy: of the plans that no cheaper one equals, some, cheapest first."""
-    better: list[Plan] = []
-    sign = 1 if plans[0].greater_is_better else -1
-    for plan in plans:
-        if not better or sign * plan.score > sign * better[-1].score:
-            better.append(plan)
-    step = max(1, -(-len(better) // MOST_PLANS))
-    shown = [*better[:-1:step], better[-1]]
+    """Show a part of the plans, from the prior to the best: what more seconds buy."""
+    step = max(1, -(-len(plans) // MOST_PLANS))
     table = Table(
         title=f"what a budget buys, for {plans[0].rows} images",
         title_justify="left",
@@ -53,12 +47,32 @@ def plan_table(plans: Sequence[Plan]) -> Table:
     )
     table.add_column("seconds", justify="right")
     table.add_column(f"{plans[0].metric}, nested", justify="right")
-    table.add_column("members, and for how many images", overflow="fold")
-    for plan in shown:
-        stages = [f"{s.member} {s.share:.0%}" for s in plan.stages if s.share]
+    table.add_column("averaging gains", justify="right")
+    table.add_column("members, for how many images, by how many models", overflow="fold")
+    for plan in [*plans[:-1:step], plans[-1]]:
+        used = [
+            f"{member} {share:.0%}{_models(*plan.models_of(member))}"
+            for member in plan.members
+            if (share := max(stage.share for stage in plan.stages if stage.member == member))
+        ]
         table.add_row(
             f"{plan.seconds:.1f}",
             f"{plan.score:.4f} ± {plan.error:.4f}",
-            escape(", ".join(stages)) or "the prior",
+            f"{plan.gain:.4f}" if plan.gain else "",
+            escape(", ".join(used)) or "the prior",
         )
     return table
+
+
+def averaging_notes(sheet: CostSheet, metric: str) -> list[str]:
+    """Say of each member what averaging its fold models is worth, and how that is known."""
+    return [
+        f"{one.member}: averaging {one.models} fold models improves its {metric} by "
+        f"{one.score * (1 - 1 / one.models):.4f} ± {one.error * (1 - 1 / one.models):.4f}, "
+        f"by {one.rows} rows of the {one.source}"
+        for one in sheet.averaging
+    ]
+
+
+def _models(used: int, there: int) -> str:
+    return "" if there == 1 else f" ({used} of {there})"

@@ -52,10 +52,18 @@ def measure_and_plan(
         write=_seconds_to_write(workspace, ensemble, rows),
         write_rows=len(rows.ids),
         views=1 if quick else budget.views,
+        test_paths=rows.paths,
     )
     if not sheet.members and any(ensemble.weights):
         raise WorkspaceError("cost", f"no engine works: {'; '.join(sheet.notes)}", "mend one")
-    plans = make_plans(ensemble, problem, sheet, in_views, budget.test_rows or len(rows.ids))
+    plans = make_plans(
+        ensemble,
+        problem,
+        sheet,
+        in_views,
+        budget.test_rows or len(rows.ids),
+        repeats=training.assignment.shape[1],
+    )
     write_costs(costs_file(workspace), sheet)
     write_plans(plans_file(workspace), ensemble, plans)
     return sheet, plans, True
@@ -97,7 +105,7 @@ def _starts(workspace: Workspace) -> list[list[str]]:
 
 
 def _seconds_to_write(workspace: Workspace, ensemble: Ensemble, rows: TestRows) -> float:
-    predictions = np.tile(np.array(ensemble.prior), (len(rows.ids), 1))
+    predictions = np.tile(np.array(ensemble.decided_prior), (len(rows.ids), 1))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "submission.csv"
         spent: list[float] = []

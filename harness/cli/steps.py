@@ -141,14 +141,14 @@ def cost(
     show: bool = True,
 ) -> None:
     """Measure, and plan for every budget; ``show`` prints the tables."""
-    from harness.board.costs import cost_table, plan_table
+    from harness.board.costs import averaging_notes, cost_table, plan_table
     from harness.cli.costs import measure_and_plan
 
     sheet, plans, made = measure_and_plan(workspace, display, engines, quick=quick)
     if show:
         display.show(cost_table(sheet))
         display.show(plan_table(plans))
-        for note in sheet.notes:
+        for note in (*averaging_notes(sheet, plans[0].metric), *sheet.notes):
             display.say(note)
     wrote = "wrote" if made else "unchanged:"
     display.say(f"cost: {wrote} models/ensemble/costs.json, models/ensemble/plans.json")
@@ -195,6 +195,8 @@ def submit(
         f"submit: {'wrote' if made else 'unchanged:'} {path} "
         f"({sidecar.rows} rows) in {sidecar.seconds:.1f} s{limit}"
     )
+    if sidecar.averaging:
+        display.say(f"submit: {sidecar.averaging}")
     if ending:
         display.say(f"submit: {ending}")
     return path, bool(sidecar.prior_rows) or not sidecar.completed

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import numpy as np
 
@@ -20,9 +21,11 @@ from harness.data.images import Pixels, decode
 from harness.files import write_text
 from harness.predict.engines.kinds import ENGINES, Runtime, cores
 from harness.predict.measure import EngineCost
-from harness.predict.plan import Costs
+from harness.predict.plan import Costs, Plan
 from harness.records import read_record
 
+Source = Literal["holdout", "repeats", "test images"]
+"""Rows that several fold models predicted although none of them saw their labels."""
 STARTS = 3
 """Fresh processes that are timed."""
 SAMPLE = 48
@@ -53,16 +56,34 @@ class MemberCost:
         """What the engine runs on."""
         return ENGINES[self.cost.engine].runtime
 
-    def fixed_seconds(self, folds: int) -> float:
-        """To load and warm up ``folds`` fold models, without the runtime's start."""
-        return (self.cost.load_seconds + self.cost.warm_up_seconds) * self._copies(folds)
+    def fixed_seconds(self, models: int) -> float:
+        """To load and warm up so many fold models, without the runtime's start."""
+        return (self.cost.load_seconds + self.cost.warm_up_seconds) * self._copies(models)
 
-    def image_seconds(self, folds: int) -> float:
-        """The forward passes of one image through ``folds`` fold models."""
-        return self.cost.image_seconds * self._copies(folds)
+    def image_seconds(self, models: int) -> float:
+        """The forward passes of one image through so many fold models."""
+        return self.cost.image_seconds * self._copies(models)
 
-    def _copies(self, folds: int) -> int:
-        return 1 if self.shared else folds
+    def _copies(self, models: int) -> int:
+        return 1 if self.shared else models
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """What averaging a member's fold models is worth, as far as that can be told.
+
+    ``loss`` is how much of one model's smooth loss would go if infinitely many were averaged,
+    ``score`` (positive is better) how much that adds to the metric, ``error`` its standard error.
+    ``models`` were compared on ``rows`` rows of the ``source``.
+    """
+
+    member: str
+    loss: float
+    score: float
+    error: float
+    models: int
+    rows: int
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,7 @@ class CostSheet:
     ``ensemble`` is its digest; ``machine`` and ``probe`` are harness.predict.machine's.
     ``starts``: seconds of whole fresh processes until the first runtime can be imported.
     ``read`` and ``decode`` are as ``measure_decoding`` returns them; ``write`` is for ``rows``.
+    ``averaging`` has the members of which it is known what averaging their models is worth.
     """
 
     ensemble: str
@@ -84,6 +106,7 @@ class CostSheet:
     rows: int
     members: tuple[MemberCost, ...]
     notes: tuple[str, ...]
+    averaging: tuple[Averaging, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.starts or self.rows < 1 or not self.probe > 0:
@@ -99,6 +122,26 @@ class CostSheet:
         runtimes = tuple((name, median(seconds)) for name, seconds in sorted(imports.items()))
         write = self.write * max(1.0, rows / self.rows)
         return Costs(median(self.starts), write, self.decode, self.read, runtimes)
+
+
+def averaging_sentence(plan: Plan, sheet: CostSheet) -> str:
+    """Say how many fold models of how many a plan uses, and what that is expected to be worth.
+
+    "" where no member has more than one that would cost more.
+    """
+    several = {one.member for one in sheet.members if len(one.weights) > 1 and not one.shared}
+    models = {member: plan.models_of(member) for member in plan.members if member in several}
+    used = [f"{member} by {n} of {of} fold models" for member, (n, of) in models.items() if n]
+    if not used:
+        return ""
+    known = [one for one in sheet.averaging if one.member in plan.members]
+    if not known:
+        return f"{', '.join(used)} (what averaging them gains could not be estimated)"
+    sources = sorted({f"{one.rows} rows of the {one.source}" for one in known})
+    return (
+        f"{', '.join(used)}; averaging is expected to improve {plan.metric} by {plan.gain:.4f} "
+        f"± {plan.gain_error:.4f}, by {' and '.join(sources)}"
+    )
 
 
 def write_costs(path: Path, sheet: CostSheet) -> None:

@@ -11,8 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.decision import Decision
+
 Array = NDArray[Any]
 Kind = Literal["classes", "labels", "values"]
+Span = tuple[int, int]
+"""The first of some things in a row, and the one after the last."""
 FLOOR = 1e-7
 """The least probability of a class, as in the ensembles that are fitted without a deadline."""
 
@@ -26,21 +30,25 @@ RULES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Stage:
-    """One option, and the share of all images (0 to 1) that it is meant for.
+    """Some passes of one member, and the share of all images (0 to 1) that they are meant for.
 
-    Those are the first by ``rule`` (see ``urgency``) given what the stages before said; the first
-    stage has no rule. A share of 0 is for time that is left over. A ``size`` of 0 needs no images:
-    its predictions are there already. ``image_seconds`` is the forward passes of all fold models
-    and views; ``fixed_seconds`` loading and warming up. ``alone`` is how much better than the prior
-    the option by itself is, in mean loss a row. ``runtime`` is what must be imported before, by the
-    name that ``Costs.runtimes`` has for it.
+    ``models`` and ``views`` are the fold models and the test-time views that the passes combine. A
+    member's first stage begins with model 0 and view 0; each further one adds models in all views
+    so far, or views of all models so far, and the member's prediction is the mean over the passes
+    that an image got. The images of the share are the first by ``rule`` (see ``urgency``) given the
+    predictions of the stages before; the first stage has no rule. A share of 0 is for time that is
+    left over. A ``size`` of 0 needs no images: its predictions are there already.
+    ``image_seconds`` is the forward passes of one image; ``fixed_seconds`` loading and warming up
+    the models that the member's earlier stages did not load. ``alone`` is how much better than the
+    prior the member by itself is, in mean loss a row. ``runtime`` is what must be imported before,
+    by the name that ``Costs.runtimes`` has for it.
     """
 
     option: str
     member: str
     engine: str
-    folds: int
-    views: int
+    models: Span
+    views: Span
     size: int
     share: float
     rule: str
@@ -48,6 +56,11 @@ class Stage:
     image_seconds: float
     alone: float
     runtime: str = ""
+
+    @property
+    def passes(self) -> int:
+        """The forward passes that an image takes."""
+        return (self.models[1] - self.models[0]) * (self.views[1] - self.views[0])
 
 
 @dataclass(frozen=True)
@@ -85,13 +98,16 @@ class Costs:
 class Plan:
     """Stages in order, with a blend for every prefix of them.
 
-    ``blends[k]`` is the record of the blend that was fitted for the first k + 1 stages
-    (``stack.chosen.combiner`` applies them), ``weights`` (stages,) a convex one of them all, from
-    which other sets of stages are served. ``prior`` (targets,) stands for an image that no stage
-    reached. ``seconds`` are predicted for ``rows`` images and the whole process. ``score`` is in
-    the metric's own direction, ``error`` its standard error; blends and ranking rules were fitted
-    without the rows that were scored. ``prefix_scores`` (stages + 1,) are the nested scores if all
-    images got the prior, the first stage, the first two, and so on.
+    ``blends[k]`` is the record of the blend of the members of the first k + 1 stages
+    (``stack.chosen.combiner`` applies them), empty where it is the same as the one before;
+    ``weights`` (members,) a convex one of all members, from which other sets of stages are served.
+    ``prior`` (targets,) stands for an image that no stage reached. ``seconds`` are predicted for
+    ``rows`` images and the whole process. ``score`` is in the metric's own direction, ``error`` its
+    standard error; the whole selection was repeated without the rows that were scored.
+    ``gain`` (positive is better) is what averaging fold models is expected to add to the score,
+    which knows one model a member and image, with its standard error ``gain_error``.
+    ``prefix_scores`` (stages + 1,) are the nested scores if all images got the prior, the first
+    stage, the first two, and so on. ``decision`` is what becomes of the blends' predictions.
     """
 
     kind: Kind
@@ -106,22 +122,53 @@ class Plan:
     seconds: float
     score: float
     error: float
+    gain: float = 0.0
+    gain_error: float = 0.0
     prefix_scores: tuple[float, ...] = ()
+    decision: Decision = Decision()
 
     def __post_init__(self) -> None:
         shares = [stage.share for stage in self.stages]
         if any(not 0 <= share <= 1 for share in shares) or shares != sorted(shares, reverse=True):
             raise ValueError(f"shares {shares} do not fall from at most 1 to at least 0")
-        if not len(self.blends) == len(self.weights) == len(shares):
-            raise ValueError("every prefix needs its blend, and every stage its weight")
-        if len({stage.member for stage in self.stages}) != len(shares):
-            raise ValueError("a member stands twice")
+        if not self.decision.fits(len(self.prior)):
+            raise ValueError("the decision is for other targets")
+        if len(self.blends) != len(shares) or len(self.weights) != len(self.members):
+            raise ValueError("every prefix needs its blend, and every member its weight")
+        self._check_spans()
         if not {stage.size for stage in self.stages} <= {0, *dict(self.costs.decode)}:
             raise ValueError("no cost is known of an image's size")
         if not {stage.runtime for stage in self.stages} <= {"", *dict(self.costs.runtimes)}:
             raise ValueError("no cost is known of a runtime")
         if not {stage.rule for stage in self.stages[1:]} <= {"", *RULES[self.kind]}:
             raise ValueError("a rule is unknown")
+
+    def _check_spans(self) -> None:
+        """Hold that each stage adds models in all views so far, or views of all models so far."""
+        reached: dict[str, Span] = {}
+        for stage in self.stages:
+            models, views = reached.get(stage.member, (0, 0))
+            more_models = stage.models[0] == models and stage.views == (0, views or stage.views[1])
+            more_views = stage.views[0] == views and stage.models == (0, models)
+            if stage.passes < 1 or not (more_models or more_views):
+                raise ValueError(f"{stage.option} does not go on where {stage.member} stands")
+            reached[stage.member] = (stage.models[1], stage.views[1])
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The members, in the order of their first stages."""
+        return tuple(dict.fromkeys(stage.member for stage in self.stages))
+
+    def models_of(self, member: str) -> tuple[int, int]:
+        """How many of a member's fold models the plan means some image to get, and of how many."""
+        of_member = [stage for stage in self.stages if stage.member == member]
+        planned = [stage.models[1] for stage in of_member if stage.share]
+        return max(planned, default=0), max(stage.models[1] for stage in of_member)
+
+    @property
+    def expected(self) -> float:
+        """The score with what averaging fold models is expected to add to it."""
+        return self.score + (self.gain if self.greater_is_better else -self.gain)
 
     def passes(self) -> list[tuple[int, ...]]:
         """Stages that one pass over the images serves: those in a row that have one share.
@@ -132,15 +179,33 @@ class Plan:
         groups = groupby(range(len(keyed)), key=keyed.__getitem__)
         return [tuple(group) for _, group in groups]
 
-    def weights_for(self, stages: Sequence[int]) -> Array:
-        """(stages,) convex weights for any set of stages: those of all, scaled to sum to one.
+    def weights_for(self, members: Sequence[str]) -> Array:
+        """(members,) convex weights for any set of members: those of all, scaled to sum to one.
 
         A set that the whole gives no weight gets its mean.
         """
-        kept = np.array(self.weights)[list(stages)]
+        known = dict(zip(self.members, self.weights, strict=True))
+        kept = np.array([known[member] for member in members])
         if not kept.sum() > 1e-6:
-            kept = np.ones(len(stages))
+            kept = np.ones(len(members))
         return np.asarray(kept / kept.sum())
+
+    def by_member(self, stages: Sequence[int], predictions: Array) -> tuple[tuple[str, ...], Array]:
+        """Return the members of these stages, and each one's mean prediction over its passes.
+
+        ``predictions`` (stages, rows, targets) → (members, rows, targets), in the plan's order.
+        """
+        places: dict[str, list[int]] = {}
+        for place, stage in enumerate(stages):
+            places.setdefault(self.stages[stage].member, []).append(place)
+        if len(places) == len(stages):
+            return tuple(places), predictions
+        passes = np.array([self.stages[stage].passes for stage in stages], dtype=predictions.dtype)
+        means = [
+            np.tensordot(passes[some] / passes[some].sum(), predictions[some], 1)
+            for some in places.values()
+        ]
+        return tuple(places), np.stack(means)
 
     def on(self, rows: int, slowdown: float = 1.0) -> "Plan":
         """The same plan with the seconds of another number of rows, on a slower machine.
@@ -211,27 +276,6 @@ def predicted_seconds(stages: Sequence[Stage], costs: Costs, rows: int) -> float
 
 Combine = Callable[[Sequence[int], Array], Array]
 """Stages (ascending) and their predictions (stages, rows, targets) → blended (rows, targets)."""
-
-
-def apply_plan(plan: Plan, predictions: Array, combine: Combine) -> Array:
-    """(rows, targets): what a plan that is followed to its end says.
-
-    ``predictions`` (stages, rows, targets); what a stage says of rows that it is not meant for is
-    not looked at.
-    """
-    count = predictions.shape[1]
-    found = np.tile(np.array(plan.prior), (count, 1))
-    reached, before = np.arange(count), 0
-    for group in plan.passes():
-        first = plan.stages[group[0]]
-        if not first.share:
-            break
-        if before:
-            values = urgency(first.rule, found[reached], predictions[:before, reached], plan.kind)
-            reached = reached[np.argsort(-values, kind="stable")]
-        reached, before = reached[: round(first.share * count)], group[-1] + 1
-        found[reached] = combine(range(before), predictions[:before, reached])
-    return found
 
 
 def blend(weights: Array, predictions: Array, kind: Kind) -> Array:

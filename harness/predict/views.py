@@ -39,27 +39,21 @@ def allowed_views(invariances: Sequence[Invariance]) -> tuple[str, ...]:
 class Predicts(Protocol):
     """Whatever turns uint8 images (rows, size, size, 3) into predictions (rows, targets)."""
 
-    def warm_up(self) -> None:
-        """Do what the first call would do besides."""
-
     def predict(self, pixels: Pixels) -> NDArray[np.float32]:
         """Predictions of the images."""
 
 
 @dataclass(frozen=True)
 class InViews:
-    """An engine whose predictions are the means over several views."""
+    """Engines of equal weight, whose predictions are averaged over several views."""
 
-    engine: Predicts
+    engines: Sequence[Predicts]
     views: Sequence[str]
-
-    def warm_up(self) -> None:
-        """Get the engine ready."""
-        self.engine.warm_up()
 
     def predict(self, pixels: Pixels) -> NDArray[np.float32]:
         """Predictions (rows, targets) of uint8 images (rows, size, size, 3)."""
-        return predict_views(self.engine, pixels, self.views)
+        found = [predict_views(engine, pixels, self.views) for engine in self.engines]
+        return np.mean(found, axis=0, dtype=np.float32)
 
 
 def predict_views(

@@ -4,22 +4,26 @@ Everything is nested: weights, priors and ranking rules that touch a fold's rows
 other folds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from harness.metrics import get_metric
+from harness.metrics import Metric, get_metric
 from harness.predict.plan import RULES, blend, urgency
 from harness.stack.blend import Blend
 from harness.stack.methods import METHODS
-from harness.stack.problem import Array, Problem, Rows
-from harness.stack.resample import ROW_METRICS, row_values
+from harness.stack.priced import Option
+from harness.stack.problem import Array, Kind, Problem, Rows
+from harness.stack.resample import row_values
 from harness.stack.rules import Average
 from harness.stack.subset import Blends
 
 SHARES = np.unique(np.round(np.geomspace(0.01, 1.0, 48), 3))
 """Shares of the images that are tried."""
+SMOOTH = ("log_loss", "brier", "rmse", "mae")
+"""Metrics that a search may look at itself; all of them are losses."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,20 @@ class Send:
 
 
 class Nested:
-    """Nested predictions of blends of any options, made once each.
+    """Nested predictions of the members that options have bought, made once each.
 
-    A set of options is blended by convex weights; where ``learn`` was told to, by the learner
-    instead if that lost less on rows that neither was fitted on.
+    A set of members is blended by their mean, unless convex weights, or where ``learn`` was told to
+    the learner, lose less than it by more than one standard error on rows that they were not
+    fitted on. ``noise`` is, for each member, how much of its loss would go if infinitely many of
+    its fold models were averaged; a blend keeps the square of its weight of that, over the number
+    of models that were bought (Krogh and Vedelsby 1995).
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(
+        self, problem: Problem, options: Sequence[Option], noise: Mapping[str, float]
+    ) -> None:
+        self.problem, self.options, self.noise = problem, options, noise
+        self.column = [problem.names.index(option.column) for option in options]
         folds = problem.fold_numbers(slice(None))
         self.fold = np.searchsorted(folds, problem.folds)
         self.fold_rows = [np.flatnonzero(problem.folds == fold) for fold in folds]
@@ -52,97 +62,166 @@ class Nested:
         self.prior = prior(problem, slice(None))
         self.prior_loss = _constant_loss(problem, self.prior)
         self.learner = METHODS["ridge" if problem.kind == "values" else "logistic"]
-        self.learned: set[tuple[int, ...]] = set()
-        self._refused: set[tuple[int, ...]] = set()
+        self.method: dict[tuple[int, ...], str] = {}
+        self._asked: set[tuple[int, ...]] = set()
         self._ordered: dict[tuple[int, ...], Blend] = {}
+        self._blends: dict[tuple[int, ...], Blend] = {}
         self._predictions: dict[tuple[int, ...], Array] = {}
         self._losses: dict[tuple[int, ...], Array] = {}
         self._urgencies: dict[tuple[int, ...], Array] = {}
 
-    def predictions(self, options: Sequence[int]) -> Array:
-        """(rows, targets) of the blend of ``options``; of the prior if there are none."""
-        key = tuple(sorted(options))
+    def columns(self, chosen: Sequence[int]) -> tuple[int, ...]:
+        """The problem's members, ascending, that hold what these options predict together."""
+        return tuple(sorted(self.last(chosen).values()))
+
+    def last(self, chosen: Sequence[int]) -> dict[str, int]:
+        """{member: its column with all views that these options have bought}, as first bought."""
+        found: dict[str, int] = {}
+        for i in chosen:
+            option = self.options[i]
+            known = found.get(option.member)
+            if known is None or option.views[1] > self._views[known]:
+                found[option.member] = self.column[i]
+        return found
+
+    @cached_property
+    def _views(self) -> dict[int, int]:
+        return {c: o.views[1] for c, o in zip(self.column, self.options, strict=True)}
+
+    def gain(self, chosen: Sequence[int], noise: Mapping[str, float] | None = None) -> float:
+        """What averaging the models that these options buy takes off the blend's loss.
+
+        In the unit of ``noise``, by default that of the smooth loss.
+        """
+        noise = self.noise if noise is None else noise
+        bought: dict[str, Option] = {}
+        for i in chosen:
+            option = self.options[i]
+            if option.member not in bought or option.models[1] > bought[option.member].models[1]:
+                bought[option.member] = option
+        weights = self.weights(chosen)
+        return sum(
+            weights[member] ** 2 * noise[member] * (1 / option.known - 1 / option.models[1])
+            for member, option in bought.items()
+            if member in noise
+        )
+
+    def weights(self, chosen: Sequence[int]) -> dict[str, float]:
+        """Each bought member's weight: those of the convex optimum, or all the same."""
+        last, columns = self.last(chosen), self.columns(chosen)
+        if not columns or self.method.get(columns, "mean") == "mean":
+            return dict.fromkeys(last, 1 / max(1, len(last)))
+        fitted = dict(zip(columns, self.whole.fit(columns)[1], strict=True))
+        return {member: float(fitted[column]) for member, column in last.items()}
+
+    def predictions(self, chosen: Sequence[int]) -> Array:
+        """(rows, targets) of the blend of what ``chosen`` buys; of the prior if that is nothing."""
+        key = self.columns(chosen)
         if key not in self._predictions:
-            self._predictions[key] = self._predict(key)
+            self._keep(key)
         return self._predictions[key]
 
-    def losses(self, options: Sequence[int]) -> Array:
-        """(rows,): what the blend loses on each row; see ``row_losses``."""
-        key = tuple(sorted(options))
+    def losses(self, chosen: Sequence[int]) -> Array:
+        """(rows,): what the blend loses on each row, less what averaging its models takes off."""
+        key = self.columns(chosen)
         if key not in self._losses:
-            self._losses[key] = row_losses(self.problem, self.predictions(key))
-        return self._losses[key]
+            self._losses[key] = row_losses(self.problem, self.predictions(chosen))
+        return self._losses[key] - self.gain(chosen)
 
-    def urgencies(self, options: Sequence[int]) -> Array:
+    def urgencies(self, chosen: Sequence[int]) -> Array:
         """(rules, rows): by each of the kind's rules, how urgent a row is after these options."""
-        key = tuple(sorted(options))
+        key = self.columns(chosen)
         if key not in self._urgencies:
-            seen, mixture = self.problem.predictions[list(key)], self.predictions(key)
-            kind = self.problem.kind
-            rules = [urgency(rule, mixture, seen, kind) for rule in RULES[kind]]
-            self._urgencies[key] = np.stack(rules)
+            seen = self.problem.predictions[list(key)]
+            self._urgencies[key] = urgencies(self.problem, self.predictions(chosen), seen)
         return self._urgencies[key]
 
     def blend(self, order: Sequence[int]) -> Blend:
-        """The blend of these options, in this order, fitted on all rows."""
-        key = tuple(sorted(order))
-        if key in self.learned:
-            if (
-                tuple(order) not in self._ordered
-            ):  # a learner's numbers belong to its members' order
-                self._ordered[tuple(order)] = self._learner_for(order, slice(None))
-            return self._ordered[tuple(order)]
-        fitted = dict(zip(key, self.whole.fit(key)[1], strict=True))
-        rule = Average(tuple(float(fitted[i]) for i in order))
-        targets = self.problem.predictions.shape[2]
-        return Blend("weighted", self.problem.task, len(order), targets, rule)
+        """The blend of what these options buy, members in the order of buying, for all rows."""
+        columns = tuple(self.last(order).values())
+        if columns not in self._blends:
+            self.predictions(order)  # which decides on the method
+            self._blends[columns] = self._fit(columns)
+        return self._blends[columns]
 
-    def quick_loss(self, options: Sequence[int]) -> float:
+    def _fit(self, columns: tuple[int, ...]) -> Blend:
+        key = tuple(sorted(columns))
+        method = self.method[key]
+        if method == self.learner.name:
+            return self._learner_for(columns, slice(None))
+        part = _part(self.problem, columns)
+        if method == "mean":
+            return METHODS["mean"].fit(part, slice(None), 0)
+        fitted = dict(zip(key, self.whole.fit(key)[1], strict=True))
+        rule = Average(tuple(float(fitted[column]) for column in columns))
+        return Blend(method, part.task, len(columns), part.predictions.shape[2], rule)
+
+    def quick_loss(self, chosen: Sequence[int]) -> float:
         """The learner's mean loss on the rows it was fitted on: to compare sets of one size."""
-        key = tuple(sorted(options))
+        key = self.columns(chosen)
         if key not in self._ordered:
             self._ordered[key] = self._learner_for(key, slice(None))
         found = self._ordered[key].apply(self.problem.predictions[list(key)])
         return float(row_losses(self.problem, found).mean())
 
-    def learn(self, options: Sequence[int]) -> None:
-        """Let the learner blend these options, if its nested loss is the lower one."""
-        key = tuple(sorted(options))
-        if key in self.learned or key in self._refused:
+    def learn(self, chosen: Sequence[int]) -> None:
+        """Let the learner blend what these options buy, if that is better beyond noise."""
+        key = self.columns(chosen)
+        if key in self._asked or len(key) == 0:
             return
+        self._asked.add(key)
         found = np.empty(self.problem.predictions.shape[1:])
         for rows, others in zip(self.fold_rows, self.other_rows, strict=True):
             seen = self.problem.predictions[list(key)][:, rows]
             found[rows] = self._learner_for(key, others).apply(seen)
-        if row_losses(self.problem, found).mean() < self.losses(key).mean():
-            self.learned.add(key)
-            self._predictions[key] = found
-            self._losses.pop(key, None)
-            self._urgencies.pop(key, None)
-        else:
-            self._refused.add(key)
+        if self._better(found, self.predictions(chosen)):
+            self._set(key, self.learner.name, found)
 
-    def _learner_for(self, order: Sequence[int], rows: Rows | slice) -> Blend:
+    def _keep(self, key: tuple[int, ...]) -> None:
+        """Blend by the mean, or by convex weights where they are better beyond noise."""
         problem = self.problem
-        part = replace(
-            problem,
-            names=tuple(problem.names[i] for i in order),
-            predictions=problem.predictions[list(order)],
-            folds=problem.folds % 2,  # two inner parts choose a penalty as well, in half the time
-            metadata=None,
-        )
+        if not key:
+            found = np.empty(problem.predictions.shape[1:])
+            for rows, others in zip(self.fold_rows, self.other_rows, strict=True):
+                found[rows] = prior(problem, others)
+            self._set(key, "mean", found)
+            return
+        seen = problem.predictions[list(key)]
+        self._set(key, "mean", blend(np.full(len(key), 1 / len(key)), seen, problem.kind))
+        if len(key) == 1:
+            return
+        found = np.empty(problem.predictions.shape[1:])
+        for rows, blends in zip(self.fold_rows, self.blends, strict=True):
+            found[rows] = blend(blends.fit(key)[1], seen[:, rows], problem.kind)
+        if self._better(found, self._predictions[key]):
+            self._set(key, "weighted", found)
+
+    def _better(self, found: Array, before: Array) -> bool:
+        """Whether predictions lose less than others by more than the difference's error."""
+        gained = row_losses(self.problem, before) - row_losses(self.problem, found)
+        return bool(gained.mean() > gained.std() / np.sqrt(len(gained)))
+
+    def _set(self, key: tuple[int, ...], method: str, predictions: Array) -> None:
+        self.method[key] = method
+        self._blends.clear()
+        self._predictions[key] = predictions
+        self._losses.pop(key, None)
+        self._urgencies.pop(key, None)
+
+    def _learner_for(self, columns: Sequence[int], rows: Rows | slice) -> Blend:
+        # two inner parts choose a penalty as well, in half the time
+        part = replace(_part(self.problem, columns), folds=self.fold % 2)
         return self.learner.fit(part, rows, 0)
 
-    def _predict(self, key: tuple[int, ...]) -> Array:
-        problem = self.problem
-        found = np.empty(problem.predictions.shape[1:])
-        for i, rows in enumerate(self.fold_rows):
-            if key:
-                seen = problem.predictions[list(key)][:, rows]
-                found[rows] = blend(self.blends[i].fit(key)[1], seen, problem.kind)
-            else:
-                found[rows] = prior(problem, self.other_rows[i])
-        return found
+
+def urgencies(problem: Problem, mixture: Array, seen: Array) -> Array:
+    """(rules, rows) of a mixture (rows, targets) of ``seen`` (members, rows, targets)."""
+    kind = problem.kind
+    return np.stack([urgency(rule, mixture, seen, kind) for rule in RULES[kind]])
+
+
+def _part(problem: Problem, columns: Sequence[int]) -> Problem:
+    return replace(problem.of_members(columns), metadata=None)
 
 
 def prior(problem: Problem, rows: Rows | slice) -> Array:
@@ -165,15 +244,19 @@ def _constant_loss(problem: Problem, constant: Array) -> float:
 
 
 def row_losses(problem: Problem, predictions: Array) -> Array:
-    """(rows,): each row's part of the metric, lower is better.
+    """(rows,): each row's part of ``smooth_metric``, lower is better (its square for RMSE)."""
+    metric = smooth_metric(problem.metric, problem.kind)
+    return row_values(metric, problem.truth, predictions)
 
-    For a metric that is no mean over rows, that of the smooth loss in its place.
+
+def smooth_metric(metric: Metric, kind: Kind) -> Metric:
+    """Return the metric itself where it is smooth and a mean over rows, else log loss or RMSE.
+
+    A search on decisions would pick what looks best by luck.
     """
-    metric = problem.metric
-    if metric.family not in ROW_METRICS:
-        metric = get_metric("rmse" if problem.kind == "values" else "log_loss")
-    values = row_values(metric, problem.truth, predictions)
-    return -values if metric.greater_is_better else values
+    if metric.family in SMOOTH:
+        return metric
+    return get_metric("rmse" if kind == "values" else "log_loss")
 
 
 def send(nested: Nested, urgencies: Array, gain: Array, among: Array) -> Send:

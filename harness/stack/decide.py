@@ -62,16 +62,31 @@ def fit_decisions(
 
     ``predictions`` (rows, targets) are nested: no row's own label is in them.
     """
-    everything, targets = np.arange(len(problem.folds), dtype=np.intp), predictions.shape[1]
-    slow = rule == "thresholds" and targets <= MOST_SEARCHED
-    most = min(SEARCH_ROWS, SEARCH_CELLS // targets) if slow else SEARCH_ROWS
 
-    def fit(rows: Rows) -> Decision:
-        rows = thinned(rows, most, seed)
-        return _fit(problem, predictions[rows], rows, rule, at_least_one)
+    def fit(rows: Array) -> Decision:
+        some = np.flatnonzero(rows)
+        return fit_decision(problem, predictions, rule, seed, some, at_least_one=at_least_one)
 
     folds = problem.fold_numbers(slice(None))
-    return fit(everything), tuple(fit(everything[problem.folds != fold]) for fold in folds)
+    by_fold = tuple(fit(problem.folds != fold) for fold in folds)
+    return fit(problem.folds >= 0), by_fold
+
+
+def fit_decision(
+    problem: Problem,
+    predictions: Array,
+    rule: Rule,
+    seed: int,
+    rows: Rows,
+    *,
+    at_least_one: bool = False,
+) -> Decision:
+    """The rule fitted on these rows of nested ``predictions`` (all rows, targets)."""
+    targets = predictions.shape[1]
+    slow = rule == "thresholds" and targets <= MOST_SEARCHED
+    most = min(SEARCH_ROWS, SEARCH_CELLS // targets) if slow else SEARCH_ROWS
+    rows = thinned(rows, most, seed)
+    return _fit(problem, predictions[rows], rows, rule, at_least_one)
 
 
 def decide_nested(problem: Problem, predictions: Array, by_fold: Sequence[Decision]) -> Array:

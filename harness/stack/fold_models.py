@@ -1,4 +1,4 @@
-"""What a run's fold models are worth together, on holdout rows, which none of them saw. Pure."""
+"""What a run's fold models are worth together, on rows that none of them saw. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,13 @@ import numpy as np
 
 from harness.estimate import Estimate
 from harness.metrics import Metric
-from harness.stack.honest import estimate
-from harness.stack.problem import Array
-from harness.stack.resample import paired_scores
+from harness.stack.cascade import smooth_metric
+from harness.stack.honest import NORMAL, estimate
+from harness.stack.problem import Array, Kind
+from harness.stack.resample import paired_scores, row_values
+
+DRAWS = 20
+"""Labels that are drawn for each row without one."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,67 @@ def score_holdout(
             )
         )
     return HoldoutScores(len(truth), float(one), float(one_samples.std()), tuple(ways))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What one fold model loses because it is one: what averaging infinitely many would take off.
+
+    ``loss`` is in the smooth loss (``cascade.smooth_metric``), ``score`` (positive: averaging is
+    better) in the metric, with its standard ``error``.
+    """
+
+    loss: float
+    score: float
+    error: float
+
+
+def noise_of(
+    metric: Metric, kind: Kind, truth: Array, groups: Array | None, models: Array, *, seed: int
+) -> Noise | None:
+    """Return the noise of fold models that predicted the same rows, none of which they saw.
+
+    ``models`` (k, rows, targets), k at least 2. The mean of k models keeps a k-th of the noise:
+    for squared error that is the ambiguity decomposition (Krogh and Vedelsby 1995), for other
+    losses it holds as far as they are smooth. None where these rows leave the metric undefined.
+    """
+    k = len(models)
+    scores = score_holdout(metric, truth, groups, models, {}, seed=seed, bootstrap=200)
+    if scores is None:
+        return None
+    smooth = smooth_metric(metric, kind)
+    average = row_values(smooth, truth, models.mean(axis=0, dtype=np.float64))
+    alone = np.mean([row_values(smooth, truth, one) for one in models], axis=0)
+    over_one, whole = scores.way("average").over_one, k / (k - 1)
+    return Noise(
+        loss=float(alone.mean() - average.mean()) * whole,
+        score=over_one.value * whole,
+        error=(over_one.high - over_one.low) / (2 * NORMAL) * whole,
+    )
+
+
+def imagined_rows(
+    kind: Kind, models: Array, residuals: Array, *, seed: int
+) -> tuple[Array, Array, Array]:
+    """Return (truth, groups, models) of rows without labels, with labels drawn for them.
+
+    A label is drawn ``DRAWS`` times from the mean prediction of the ``models`` (k, rows, targets);
+    a value is the mean plus one of the ``residuals`` of labelled rows. So the expected gain in log
+    loss is the mean Kullback-Leibler divergence of the models from their average, and in squared
+    error their variance (Heskes 1998): neither needs a true label.
+    """
+    draw = np.random.default_rng(seed)
+    mean = models.mean(axis=0, dtype=np.float64)
+    count, targets = mean.shape
+    row = np.repeat(np.arange(count), DRAWS)
+    if kind == "values":
+        truth = mean[row, 0] + draw.choice(residuals, len(row))
+    elif kind == "labels":
+        truth = (draw.uniform(size=(len(row), targets)) < mean[row]).astype(np.int64)
+    else:
+        below = np.cumsum(mean[row], axis=1)
+        truth = (draw.uniform(size=(len(row), 1)) * below[:, -1:] > below).sum(axis=1)
+    return truth, row, models[:, row]
 
 
 def leak_in_errors(

@@ -172,11 +172,27 @@ def _read_member(
                 )
             if len(training.holdout_rows):
                 others[kind] = _holdout(holdout_file(file), training)["holdout"]
-    return Member(path, out_of_fold, folder, model, _fold_models(folder, training), others)
+    return Member(path, out_of_fold, folder, model, read_holdout(folder, training), others)
 
 
-def _fold_models(folder: Path, training: TrainingRows) -> Predictions | None:
-    """(k, rows, targets) for the holdout rows; None where not every fold model predicted them."""
+def read_repeats(folder: Path, training: TrainingRows) -> Predictions | None:
+    """Return (repeats, rows in folds, targets): each row by a model of every repeat.
+
+    None where a fold has no predictions.
+    """
+    shape = (training.assignment.shape[1], len(training.ids), len(training.targets))
+    found = np.full(shape, np.nan, np.float32)
+    for repeat, folds in enumerate(training.assignment.T):
+        for fold in range(training.folds.k):
+            file = fold_predictions_file(folder, repeat * training.folds.k + fold)
+            if not file.exists():
+                return None
+            found[repeat, folds == fold] = load_arrays(file)["predictions"]
+    return found[:, training.rows_in_folds]
+
+
+def read_holdout(folder: Path, training: TrainingRows) -> Predictions | None:
+    """Return (k, rows, targets) for the holdout; None where not every fold model predicted it."""
     if not len(training.holdout_rows):
         return None
     numbers = range(len(fold_files(folder)))

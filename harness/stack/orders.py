@@ -1,6 +1,7 @@
 """In which order options become stages: what gains most a second comes first. Pure."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from harness.stack.cascade import Nested
 from harness.stack.priced import Prices
@@ -8,24 +9,48 @@ from harness.stack.subset import Subset
 
 
 class Orders:
-    """Orders of options, one a member, by ``members`` (the options' members).
+    """Orders of options. ``ladders`` holds, for each member, its options from the first rung up.
 
-    ``unlimited`` is the set of options that is best where time does not matter.
+    ``unlimited`` is the set of first rungs that is best where time does not matter.
     """
 
     def __init__(
-        self, nested: Nested, members: Sequence[str], prices: Prices, unlimited: Sequence[int]
+        self,
+        nested: Nested,
+        ladders: Sequence[Sequence[int]],
+        prices: Prices,
+        unlimited: Sequence[int],
     ) -> None:
-        self.nested, self.members = nested, members
-        self.prices, self.unlimited = prices, unlimited
+        self.nested, self.prices, self.unlimited = nested, prices, unlimited
+        self.first = [rungs[0] for rungs in ladders]
+        self.after = {i: j for rungs in ladders for i, j in pairwise(rungs)}
+
+    def climb(self, order: Sequence[int]) -> tuple[int, ...]:
+        """Return an order of first rungs with all further rungs in it.
+
+        What gains most a second comes first: the next member, or the next rung of one before it.
+        """
+        climbed: tuple[int, ...] = ()
+        waiting, loss = list(order), float(self.nested.losses(()).mean())
+        seconds = self.prices.of_all(())
+        while options := waiting[:1] + [
+            self.after[i] for i in climbed if i in self.after and self.after[i] not in climbed
+        ]:
+            trials = [(*climbed, i) for i in options]
+            after = [float(self.nested.losses(trial).mean()) for trial in trials]
+            spent = [max(self.prices.of_all(trial) - seconds, 1e-9) for trial in trials]
+            best = max(range(len(trials)), key=lambda k: (loss - after[k]) / spent[k])
+            climbed, loss = trials[best], after[best]
+            seconds += spent[best]
+            if waiting and climbed[-1] == waiting[0]:
+                del waiting[0]
+        return climbed
 
     def learner_order(self) -> tuple[int, ...]:
         """What helps the learner most a second comes first."""
         order: tuple[int, ...] = ()
         loss = float(self.nested.losses(()).mean())
-        while waiting := [
-            i for i, m in enumerate(self.members) if m not in {self.members[j] for j in order}
-        ]:
+        while waiting := [i for i in self.first if i not in order]:
             before = self.prices.of_all(order) if order else self.prices.costs.base
             best = max(
                 waiting,
@@ -38,18 +63,12 @@ class Orders:
         return order
 
     def order(self, subset: Subset) -> tuple[int, ...]:
-        """The subset's options, then what the unlimited ensemble adds; most gain a second first."""
-        head = self.greedy((), subset.options)
-        members = {self.members[i] for i in head}
-        tail = [i for i in self.unlimited if self.members[i] not in members]
-        order = self.greedy(head, tail)
-        members = {self.members[i] for i in order}
-        # what the convex blend has no use for comes last, the fastest of a member's options
-        cheapest = sorted(range(len(self.members)), key=lambda i: (self.prices.of_all((i,)), i))
-        for i in cheapest:
-            if self.members[i] not in members:
-                order, members = (*order, i), members | {self.members[i]}
-        return order
+        """The subset, then what the unlimited ensemble adds; most gain a second first."""
+        order = self.greedy((), subset.options)
+        order = self.greedy(order, [i for i in self.unlimited if i not in order])
+        # what the convex blend has no use for comes last, the cheapest first
+        cheapest = sorted(self.first, key=lambda i: (self.prices.of_all((i,)), i))
+        return (*order, *(i for i in cheapest if i not in order))
 
     def greedy(self, start: tuple[int, ...], more: Sequence[int]) -> tuple[int, ...]:
         order, waiting = start, list(more)
@@ -68,4 +87,5 @@ class Orders:
         return order
 
     def _fitted(self, chosen: Sequence[int]) -> float:
-        return self.nested.whole.fit(sorted(chosen))[0] if chosen else self.nested.prior_loss
+        columns = self.nested.columns(chosen)
+        return self.nested.whole.fit(columns)[0] if columns else self.nested.prior_loss

@@ -1,9 +1,11 @@
 """What the ensemble costs on this machine, and the plans for every budget: models/ensemble/."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,10 @@ from harness.data.images import Pixels, cached_images, find_images
 from harness.display import Display
 from harness.files import write_text
 from harness.predict.cost import (
+    Averaging,
     CostSheet,
     MemberCost,
+    Source,
     measure_decoding,
     measure_starts,
     pixels_file,
@@ -24,9 +28,16 @@ from harness.predict.machine import fingerprint, probe
 from harness.predict.measure import assess
 from harness.predict.plan import Plan, Plans
 from harness.predict.views import allowed_views
-from harness.stack.priced import Option
+from harness.stack.decide import decide_nested
+from harness.stack.fold_models import imagined_rows, noise_of
+from harness.stack.honest import NORMAL
+from harness.stack.inner import thinned
+from harness.stack.members import read_holdout, read_repeats
+from harness.stack.methods import METHODS, nested_predictions
+from harness.stack.priced import Cascade, Level, Purchase
 from harness.stack.problem import Problem
-from harness.stack.select import Selection
+from harness.stack.scored import Judge, Score
+from harness.stack.select import TIE, Selection
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.training import TrainingRows
@@ -38,6 +49,10 @@ ROWS_TIMED = 64
 """Images that each engine is timed on."""
 ROWS_HELD = 1000
 """Out-of-fold rows on which an engine's answers are held against the stored ones."""
+ROWS_COMPARED, LEAST_COMPARED = 128, 16
+"""Test images on which fold models are compared, and how few are not enough."""
+MOST_ROWS = 20_000
+"""Out-of-fold rows that plans are selected and scored on."""
 
 
 def measure_costs(
@@ -52,13 +67,15 @@ def measure_costs(
     write: float,
     write_rows: int,
     views: int,
+    test_paths: Sequence[Path],
 ) -> tuple[CostSheet, Views]:
     """Time the engines ``kinds`` for every member, and keep the fastest that answers the same.
 
-    With it come the out-of-fold predictions of every member in 2, 4, … up to ``views`` views.
+    With it come the out-of-fold predictions of every member in 1, 2, 4, … up to ``views`` views.
 
     ``starts`` are the commands whose seconds are a budgeted submission's start; ``write`` is what
-    combining and writing took for ``write_rows``.
+    combining and writing took for ``write_rows``. ``test_paths`` are images without labels, on
+    which fold models can be compared.
     """
     members: list[MemberCost] = []
     notes: list[str] = []
@@ -85,43 +102,52 @@ def measure_costs(
         rows=write_rows,
         members=tuple(members),
         notes=tuple(notes),
+        averaging=_averaging(workspace, members, problem, training, test_paths, display),
     )
     return sheet, in_views
 
 
 def make_plans(
-    ensemble: Ensemble, problem: Problem, sheet: CostSheet, in_views: Views, rows: int
+    ensemble: Ensemble,
+    problem: Problem,
+    sheet: CostSheet,
+    in_views: Views,
+    rows: int,
+    *,
+    base: int = 1,
+    repeats: int = 1,
 ) -> list[Plan]:
-    """Plans for every budget, cheapest first by predicted seconds for ``rows`` test images.
+    """Plans for every budget, from the worst and cheapest to the best, for ``rows`` test images.
 
-    One frontier for each number of fold models kept: out of fold they score the same, since every
-    row is predicted by one; so of two plans alike the dearer has more of them, never a worse score.
+    ``base`` is how many views the ensemble predicts in, ``repeats`` how many models' mean an OOF
+    prediction is. The last plan is all of the ensemble, as it predicts without a budget. It is
+    left out only if a cheaper plan is better beyond noise.
     """
-    most = max((len(member.weights) for member in sheet.members), default=1)
-    counts = sorted({1, (most + 1) // 2, most})
-    plans: list[Plan] = []
-    for count in counts:
-        options, predictions = _options(ensemble, problem, sheet, in_views, count)
-        selection = Selection(
-            Problem(
-                names=tuple(option.name for option in options),
-                predictions=predictions,
-                truth=problem.truth,
-                folds=problem.folds,
-                task=problem.task,
-                metric=problem.metric,
-                groups=problem.groups,
-            ),
-            options,
-            sheet.costs(rows),
-            rows,
-            fold_decisions=ensemble.fold_decisions,
-        )
-        plans += selection.plans()
-        plans.append(_everything(ensemble, selection))
-        if all(member.shared for member in sheet.members):
-            break  # the heads of one frozen backbone cost the same, one or all
-    return sorted(plans, key=lambda plan: plan.seconds)
+    some = thinned(np.arange(len(problem.folds)), MOST_ROWS, 0)
+    purchases, columns = _purchases(ensemble, problem, sheet, in_views, base, repeats)
+    selection = Selection(
+        columns.of_rows(some),
+        purchases,
+        sheet.costs(rows),
+        rows,
+        noise={one.member: max(one.loss, TIE) for one in sheet.averaging},
+    )
+    everything = _everything(ensemble, selection)
+    first, *more = selection.some()
+    cascades = [first, *(one for one in more if one.seconds < everything.seconds)]
+    ruled = "+" in ensemble.method
+    rule = ensemble.decision.rule if ruled else None
+    judge = Judge(selection, rule, at_least_one=ensemble.decision.at_least_one)
+    scores, beaten = judge.scores(cascades, _nested(ensemble, problem.of_rows(some)))
+    if not beaten:
+        believed = ensemble.estimate
+        error = (believed.high - believed.low) / (2 * NORMAL)
+        cascades.append(everything)
+        scores.append(Score(believed.value, error, ensemble.decision))
+    return [
+        judge.plan(one, believed, _gain(selection, one, sheet))
+        for one, believed in zip(cascades, scores, strict=True)
+    ]
 
 
 def write_plans(path: Path, ensemble: Ensemble, plans: Sequence[Plan]) -> None:
@@ -229,6 +255,78 @@ def _in_views(
     return found
 
 
+def _averaging(
+    workspace: Workspace,
+    members: Sequence[MemberCost],
+    problem: Problem,
+    training: TrainingRows,
+    test_paths: Sequence[Path],
+    display: Display,
+) -> tuple[Averaging, ...]:
+    """What averaging each member's fold models is worth, by the best source that there is.
+
+    The holdout's labels, or those of the rows that repeats predicted several times, or how far the
+    models disagree about test images. A member whose models share a backbone predicts with all of
+    them in any case, so that it is not worth running it for this.
+    """
+    found: list[Averaging] = []
+    for one in members:
+        name, folder = one.member, workspace.models / one.member
+        source: Source = "holdout"
+        rows = training.holdout_rows
+        models = read_holdout(folder, training) if len(rows) else None
+        if models is None and training.assignment.shape[1] > 1:
+            source, rows = "repeats", training.rows_in_folds
+            models = read_repeats(folder, training)
+        groups = None if training.groups is None else training.groups[rows]
+        truth = training.target[rows]
+        if models is None and not one.shared and len(one.weights) > 1:
+            models = _on_test_images(workspace, one, test_paths, display)
+            if models is not None:
+                source, rows = "test images", np.arange(models.shape[1])
+                stored = problem.predictions[problem.names.index(name)]
+                residuals = problem.truth - stored[:, 0] if problem.kind == "values" else stored
+                truth, groups, models = imagined_rows(problem.kind, models, residuals, seed=0)
+        if models is None or len(models) < 2:
+            continue
+        noise = noise_of(problem.metric, problem.kind, truth, groups, models, seed=0)
+        if noise is not None:
+            found.append(
+                Averaging(
+                    name, noise.loss, noise.score, noise.error, len(models), len(rows), source
+                )
+            )
+    return tuple(found)
+
+
+def _on_test_images(
+    workspace: Workspace, member: MemberCost, paths: Sequence[Path], display: Display
+) -> NDArray[np.float32] | None:
+    """(models, rows, targets): what every fold model says of some test images; None without any."""
+    there = [path for path in paths if path.exists()]
+    some = [there[i] for i in np.unique(np.linspace(0, len(there) - 1, ROWS_COMPARED).astype(int))]
+    if len(some) < LEAST_COMPARED:
+        return None
+    pixels = _pixels(workspace, member.size, some, display)
+    models = len(member.weights)
+    with (
+        TemporaryDirectory() as folder,
+        display.progress(f"{member.member}: fold models", 1, unit="passes"),
+    ):
+        repeated = Path(folder) / "pixels.npy"
+        np.save(repeated, np.tile(pixels, (models, 1, 1, 1)))
+        assessed = assess(
+            ENGINES[member.cost.engine],
+            workspace.models / member.member,
+            workspace.models / "ensemble" / "engines",
+            repeated,
+            np.repeat(np.arange(models), len(some)),
+        )
+    if isinstance(assessed, str):
+        return None
+    return assessed.predictions.reshape(models, len(some), -1)
+
+
 def _pixels(workspace: Workspace, size: int, paths: list[Path], display: Display) -> Pixels:
     with display.progress(f"reading at {size} px", len(paths)) as advance:
         cache, white = workspace.cache / "images", workspace.competition.data.white
@@ -244,46 +342,76 @@ def _some(fold_of: NDArray[np.intp], count: int, fold: int | None = None) -> NDA
     return found
 
 
-def _options(
-    ensemble: Ensemble, problem: Problem, sheet: CostSheet, in_views: Views, count: int
-) -> tuple[list[Option], NDArray[np.float32]]:
-    """What can be bought with at most ``count`` fold models a member, and its OOF predictions."""
-    options: list[Option] = []
-    predictions: list[NDArray[np.float32]] = []
+def _purchases(
+    ensemble: Ensemble,
+    problem: Problem,
+    sheet: CostSheet,
+    in_views: Views,
+    base: int,
+    repeats: int,
+) -> tuple[list[Purchase], Problem]:
+    """What can be bought of each member, and a problem of all columns of that."""
+    columns: dict[str, NDArray[np.float32]] = {}
+
+    def named(member: str, seen: Mapping[int, NDArray[np.float32]]) -> dict[int, str]:
+        names = {views: f"{member} in {views}" for views in seen}
+        columns.update({names[views]: values for views, values in seen.items()})
+        return names
+
     stored = dict(zip(problem.names, problem.predictions, strict=True))
-    for name, weights in zip(ensemble.members, ensemble.weights, strict=True):
-        if not weights:  # another tool's predictions: there is nothing to run
-            options.append(Option(name, name, "given", 1, 1, 0, 0.0, 0.0))
-            predictions.append(stored[name])
-    for member in sheet.members:
-        name, every = member.member, len(member.weights)
-        folds = every if member.shared else min(count, every)
-        seen = {1: stored[name]} | {v: p for (of, v), p in in_views.items() if of == name}
-        for views, values in seen.items():
-            options.append(
-                Option(
-                    name=f"{name}, {folds} models in {views} views on {member.cost.engine}",
-                    member=name,
-                    engine=member.cost.engine,
-                    folds=folds,
-                    views=views,
-                    size=member.size,
-                    fixed_seconds=member.fixed_seconds(folds),
-                    image_seconds=member.image_seconds(folds) * views,
-                    runtime=member.runtime,
-                )
-            )
-            predictions.append(values)
-    return options, np.stack(predictions)
-
-
-def _everything(ensemble: Ensemble, selection: Selection) -> Plan:
-    """All that the ensemble uses, for every image: combined by its own method in the end."""
-    used = [
-        i
-        for i, option in enumerate(selection.options)
-        if option.member in ensemble.used and option.views == 1
+    purchases = [  # another tool's predictions: there is nothing to run
+        Purchase(name, "given", 0, 1, True, 0.0, 0.0, named(name, {1: stored[name]}))
+        for name, weights in zip(ensemble.members, ensemble.weights, strict=True)
+        if not weights
     ]
-    plan = selection.plan_for_all(used)
-    chosen = ensemble.chosen
-    return replace(plan, score=chosen.nested, error=(chosen.high - chosen.low) / (2 * 1.96))
+    for one in sheet.members:
+        name, models = one.member, len(one.weights)
+        seen = {views: values for (of, views), values in in_views.items() if of == name}
+        purchases.append(
+            Purchase(
+                member=name,
+                engine=one.cost.engine,
+                size=one.size,
+                models=models,
+                shared=one.shared,
+                load_seconds=one.fixed_seconds(1),
+                image_seconds=one.image_seconds(1),
+                columns=named(name, {**seen, base: stored[name]}),
+                runtime=one.runtime,
+                base=base,
+                known=1 if models == 1 else repeats,
+            )
+        )
+    return purchases, replace(
+        problem, names=tuple(columns), predictions=np.stack([*columns.values()])
+    )
+
+
+def _nested(ensemble: Ensemble, problem: Problem) -> NDArray[np.float64]:
+    """(rows, targets): what the ensemble decides for rows that it was not fitted on."""
+    method = METHODS[ensemble.method.partition("+")[0]]
+    rows = np.arange(len(problem.folds), dtype=np.intp)
+    predictions = nested_predictions(problem, method, rows, 0)
+    by_fold = ensemble.fold_decisions or (ensemble.decision,) * len(problem.fold_numbers(rows))
+    return decide_nested(problem, predictions, by_fold)
+
+
+def _everything(ensemble: Ensemble, selection: Selection) -> Cascade:
+    """All that the ensemble uses, for every image; its members in more views come last."""
+    used = [i for i in selection.first if selection.options[i].member in ensemble.used]
+    base = {bought.member: bought.base for bought in selection.purchases}
+    climbed = selection.orders.climb(selection.orders.greedy((), used))
+    within = [
+        i for i in climbed if selection.options[i].views[1] <= base[selection.options[i].member]
+    ]
+    order = (*within, *(i for i in climbed if i not in within))
+    levels = (Level(len(within), 1.0, ""),)
+    loss = float(selection.nested.losses(within).mean())
+    return Cascade(order, levels, selection.prices.of_levels(order, levels), loss)
+
+
+def _gain(selection: Selection, cascade: Cascade, sheet: CostSheet) -> tuple[float, float]:
+    """What averaging is expected to add to the plan's score, and the standard error of that."""
+    score = {one.member: one.score for one in sheet.averaging}
+    errors = [selection.gain(cascade, {one.member: one.error}) for one in sheet.averaging]
+    return selection.gain(cascade, score), math.hypot(*errors)

@@ -1,33 +1,135 @@
 """What can be bought, what it costs, and cascades of it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from harness.predict.plan import Costs
+from harness.predict.plan import Costs, Span
 from harness.stack.subset import Subset
 
 
 @dataclass(frozen=True)
-class Option:
-    """One way to use one member: seconds of the engine, fold models and test-time views it takes.
+class Purchase:
+    """A member as it can be bought: an engine's seconds, its fold models and its views.
 
-    ``fixed_seconds`` to load and warm up, ``image_seconds`` for the forward passes of all fold
-    models and views of one image, without decoding it at ``size``. ``runtime`` is paid once for
-    all that need it (``Costs.runtimes``).
+    ``load_seconds`` and ``image_seconds`` are for one model in one view; with a ``shared`` backbone
+    for all ``models``, which then come together. ``columns`` names, for each number of test-time
+    views, the problem's member that holds its OOF predictions in so many; the ensemble predicts in
+    ``base`` of them. ``known`` is how many models' mean each of those predictions is (the repeats
+    of the folds).
+    """
+
+    member: str
+    engine: str
+    size: int
+    models: int
+    shared: bool
+    load_seconds: float
+    image_seconds: float
+    columns: Mapping[int, str]
+    runtime: str = ""
+    base: int = 1
+    known: int = 1
+
+
+@dataclass(frozen=True)
+class Option:
+    """A rung of a member's ladder: the first passes of it, or what the next rung adds to them.
+
+    ``models`` and ``views`` are as in ``predict.plan.Stage``. ``column`` names the problem's member
+    that holds the OOF predictions in all views so far. ``fixed_seconds`` to load and warm up,
+    ``image_seconds`` for the forward passes of one image, without decoding it at ``size``.
+    ``runtime`` is paid once for all that need it (``Costs.runtimes``).
     """
 
     name: str
     member: str
+    column: str
     engine: str
-    folds: int
-    views: int
+    models: Span
+    views: Span
     size: int
     fixed_seconds: float
     image_seconds: float
     runtime: str = ""
+    known: int = 1
+
+
+def ladder(bought: Purchase, loss_of: Mapping[str, float], noise: float) -> list[Option]:
+    """Return the member's rungs, from one model in one view to all models in the most views.
+
+    Each rung adds models (about half of them, then all) or doubles the views: whichever gains most
+    for its passes. ``loss_of`` is each column's own loss, ``noise`` how much of it would go if
+    infinitely many models were averaged. More views than the ensemble's come after all else.
+    """
+    counts = sorted({1, (bought.models + 1) // 2, bought.models})
+    if bought.shared:
+        counts = [bought.models]
+    views = sorted(bought.columns)
+    rungs = [((0, counts[0]), (0, views[0]))]
+    k, v = 0, 0
+    while k + 1 < len(counts) or v + 1 < len(views):
+        gain_of_models = gain_of_views = -np.inf
+        if k + 1 < len(counts):
+            gain = noise * (1 / counts[k] - 1 / counts[k + 1])
+            gain_of_models = gain / ((counts[k + 1] - counts[k]) * views[v])
+        if v + 1 < len(views) and (views[v + 1] <= bought.base or k + 1 == len(counts)):
+            gain = loss_of[bought.columns[views[v]]] - loss_of[bought.columns[views[v + 1]]]
+            gain_of_views = gain / ((views[v + 1] - views[v]) * counts[k])
+        if gain_of_models >= gain_of_views:
+            rungs.append(((counts[k], counts[k + 1]), (0, views[v])))
+            k += 1
+        else:
+            rungs.append(((0, counts[k]), (views[v], views[v + 1])))
+            v += 1
+    options = []
+    for models, span in rungs:
+        passes = 1 if bought.shared else models[1] - models[0]
+        loaded = 0 if span[0] else passes
+        options.append(
+            Option(
+                name=_name(bought, models[1], span[1]),
+                member=bought.member,
+                column=bought.columns[span[1]],
+                engine=bought.engine,
+                models=models,
+                views=span,
+                size=bought.size,
+                fixed_seconds=bought.load_seconds * loaded,
+                image_seconds=bought.image_seconds * passes * (span[1] - span[0]),
+                runtime=bought.runtime,
+                known=bought.known,
+            )
+        )
+    return options
+
+
+def whole(bought: Purchase, views: int) -> Option:
+    """Return one stage with all models of the member, in so many views where they are known."""
+    views = views if views in bought.columns else max(bought.columns)
+    passes = 1 if bought.shared else bought.models
+    return Option(
+        name=_name(bought, bought.models, views),
+        member=bought.member,
+        column=bought.columns[views],
+        engine=bought.engine,
+        models=(0, bought.models),
+        views=(0, views),
+        size=bought.size,
+        fixed_seconds=bought.load_seconds * passes,
+        image_seconds=bought.image_seconds * passes * views,
+        runtime=bought.runtime,
+        known=bought.known,
+    )
+
+
+def _name(bought: Purchase, models: int, views: int) -> str:
+    seen = "1 view" if views == 1 else f"{views} views"
+    if bought.models == 1:
+        return f"{bought.member} in {seen} on {bought.engine}"
+    return f"{bought.member}, {models} of {bought.models} models in {seen} on {bought.engine}"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What there is to combine: the members' out-of-fold predictions beside the truth."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -90,6 +91,25 @@ class Problem:
         So the order in which files were listed cannot change a result.
         """
         return sorted(range(len(self.names)), key=self.names.__getitem__)
+
+    def of_rows(self, rows: Array | slice) -> "Problem":
+        """The same members on these rows alone."""
+        return replace(
+            self,
+            predictions=self.predictions[:, rows],
+            truth=self.truth[rows],
+            folds=self.folds[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            metadata=None if self.metadata is None else self.metadata[rows],
+        )
+
+    def of_members(self, places: Sequence[int]) -> "Problem":
+        """These members alone, in this order."""
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in places),
+            predictions=self.predictions[list(places)],
+        )
 
 
 def as_rows(problem: Problem, rows: Array | slice) -> Rows:

@@ -16,9 +16,9 @@ from harness.stack.objective import error_products, true_probability
 from harness.stack.problem import Array, Problem, Rows
 from harness.stack.simplex import log_optimum, square_optimum
 
-EXACT_MEMBERS = 16
+EXACT_OPTIONS = 16
 NODES = 500
-"""Nodes that a search over more members than ``EXACT_MEMBERS`` may look at."""
+"""Nodes that a search over more options than ``EXACT_OPTIONS`` may look at."""
 SEARCH_ROWS = 20_000
 NEGLIGIBLE = 1e-6
 """A weight below this is rounding: the option is not used."""
@@ -73,42 +73,39 @@ class Blends:
 
 
 def best_subset(
-    fit: Fit, members: Sequence[str], seconds: Seconds, budget: float, *, nodes: int | None = None
+    fit: Fit, options: int, seconds: Seconds, budget: float, *, nodes: int | None = None
 ) -> Subset | None:
-    """The affordable subset of least loss with at most one option a member; None if there is none.
+    """The affordable subset of so many ``options`` that loses least; None if there is none.
 
-    ``members`` names each option's member; ``seconds`` must not fall when an option is added.
-    Exact for up to ``EXACT_MEMBERS`` members; for more, or where ``nodes`` limits it, the search
-    stops there and tells the gap to its bound.
+    ``seconds`` must not fall when an option is added. Exact for up to ``EXACT_OPTIONS``; for more,
+    or where ``nodes`` limits it, the search stops there and tells the gap to its bound.
     """
-    search = _Search(fit, members, seconds, budget)
-    if nodes is None and len(set(members)) > EXACT_MEMBERS:
+    search = _Search(fit, options, seconds, budget)
+    if nodes is None and options > EXACT_OPTIONS:
         nodes = NODES
     return search.run(nodes)
 
 
-def pareto_subsets(
-    fit: Fit, members: Sequence[str], seconds: Seconds, *, step: float = 0.01
-) -> list[Subset]:
+def pareto_subsets(fit: Fit, options: int, seconds: Seconds, *, step: float = 0.01) -> list[Subset]:
     """Subsets from the dearest to the cheapest, each the best for its seconds.
 
     Depends on no budget: each search is given a little less (``step``) than the last one spent.
     """
     front: list[Subset] = []
     budget = np.inf
-    while (found := best_subset(fit, members, seconds, budget)) is not None:
+    while (found := best_subset(fit, options, seconds, budget)) is not None:
         front.append(found)
         budget = found.seconds * (1 - step)
     return front
 
 
 class _Search:
-    def __init__(self, fit: Fit, members: Sequence[str], seconds: Seconds, budget: float) -> None:
-        self.fit, self.members, self.seconds, self.budget = fit, members, seconds, budget
+    def __init__(self, fit: Fit, options: int, seconds: Seconds, budget: float) -> None:
+        self.fit, self.options, self.seconds, self.budget = fit, options, seconds, budget
         self.best: Subset | None = None
 
     def run(self, nodes: int | None) -> Subset | None:
-        everything = self._reachable((), range(len(self.members)))
+        everything = self._reachable((), range(self.options))
         if not everything:
             return None
         heap = [self._node((), everything)]
@@ -176,5 +173,4 @@ class _Search:
         return tuple(i for i in free if self._fits((*taken, i)))
 
     def _fits(self, options: tuple[int, ...]) -> bool:
-        names = [self.members[i] for i in options]
-        return len(set(names)) == len(names) and self.seconds(options) <= self.budget
+        return self.seconds(options) <= self.budget

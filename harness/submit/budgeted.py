@@ -6,7 +6,6 @@ it if it must. ``predict_within`` is the other one: it follows the plan and repl
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +148,7 @@ def predict_within(
     """
     import numpy as np
 
+    from harness.predict.cost import averaging_sentence
     from harness.submit.follow import Progress, combined, follow
     from harness.submit.rows import submission_text
 
@@ -163,13 +163,15 @@ def predict_within(
     unwritten: list[OSError] = []
 
     def write(progress: Progress) -> None:
-        predictions = combined(plan, progress, combine)
+        predictions = plan.decision.apply(combined(plan, progress, combine))
         cube = np.full((len(ensemble.members), *predictions.shape), np.nan, np.float32)
-        for stage, member in enumerate(members):
-            cube[ensemble.members.index(member)] = progress.predictions[stage]
         for stages, some in progress.groups:
-            if {members[stage] for stage in stages} >= set(ensemble.used):
-                predictions[some] = blend(cube[:, some], rows.metadata_of(some))
+            found, means = plan.by_member(stages, progress.predictions[list(stages)][:, some])
+            if set(found) >= set(ensemble.used):
+                for member, mean in zip(found, means, strict=True):
+                    cube[ensemble.members.index(member), some] = mean
+                blended = blend(cube[:, some], rows.metadata_of(some))
+                predictions[some] = ensemble.decision.apply(blended)
         text = submission_text(workspace, path, rows, ensemble, predictions)
         unwritten.clear()
         try:
@@ -178,7 +180,10 @@ def predict_within(
             unwritten.append(error)
 
     def describe(progress: Progress) -> Sidecar:
-        sets = [tuple(members[stage] for stage in stages) for stages, _ in progress.groups]
+        sets = [
+            tuple(dict.fromkeys(members[stage] for stage in stages))
+            for stages, _ in progress.groups
+        ]
         place = np.zeros(len(rows.ids), dtype=int)
         for number, (_, some) in enumerate(progress.groups):
             place[some] = number
@@ -196,13 +201,14 @@ def predict_within(
             spent={kind: round(seconds, 3) for kind, seconds in progress.spent.items()},
             predicted=predicted,
             planned_at=progress.planned_at,
+            averaging=averaging_sentence(plan, sheet),
         )
 
     with display.progress("predicting", len(rows.paths)) as advance:
         progress = follow(
             plan,
             rows.paths,
-            partial(_load, workspace, ensemble, plan, sheet),
+            _loader(workspace, plan, sheet),
             given,
             combine,
             write,
@@ -238,29 +244,36 @@ def read_plans(workspace: Workspace, ensemble: Ensemble) -> tuple[Plan, ...]:
     return stored.plans
 
 
-def _load(
-    workspace: Workspace, ensemble: Ensemble, plan: Plan, sheet: "CostSheet", stage: int
-) -> "Engine":
+def _loader(workspace: Workspace, plan: Plan, sheet: "CostSheet") -> Callable[[int], "Engine"]:
+    """A function that makes a stage ready; models that earlier stages loaded are used again."""
     from harness.predict.engines import ENGINES, load_engine, open_run
     from harness.predict.views import InViews, allowed_views
 
-    wanted = plan.stages[stage]
-    (found,) = [
-        one
-        for one in sheet.members
-        if (one.member, one.cost.engine) == (wanted.member, wanted.engine)
-    ]
-    run = open_run(workspace.models / wanted.member)
-    weights = ensemble.weights[ensemble.members.index(wanted.member)]
-    engine = load_engine(
-        ENGINES[wanted.engine],
-        run,
-        weights[: wanted.folds],
-        workspace.models / "ensemble" / "engines",
-        batch=found.cost.batch,
-    )
     views = allowed_views(workspace.competition.data.invariances)
-    return InViews(engine, views[: wanted.views])
+    engines: dict[tuple[str, ...], Any] = {}
+    costs = {(one.member, one.cost.engine): one for one in sheet.members}
+
+    def load(stage: int) -> "Engine":
+        wanted, found = plan.stages[stage], []
+        cost = costs[wanted.member, wanted.engine]
+        run = open_run(workspace.models / wanted.member)
+        weights = cost.weights[slice(*wanted.models)]
+        # heads on one backbone are one engine
+        for some in [weights] if cost.shared else [(one,) for one in weights]:
+            key = (wanted.member, *some)
+            if key not in engines:
+                engines[key] = load_engine(
+                    ENGINES[wanted.engine],
+                    run,
+                    some,
+                    workspace.models / "ensemble" / "engines",
+                    batch=cost.cost.batch,
+                )
+                engines[key].warm_up()
+            found.append(engines[key])
+        return InViews(found, views[slice(*wanted.views)])
+
+    return load
 
 
 def _given(

@@ -24,10 +24,7 @@ Clock = Callable[[], float]
 
 
 class Engine(Protocol):
-    """A loaded stage: harness.predict.engines.Engine, or predictions that are there already."""
-
-    def warm_up(self) -> None:
-        """Do what the first call would do besides."""
+    """A loaded stage, ready to predict."""
 
     def predict(self, pixels: Pixels) -> Predictions:
         """Probabilities (rows, targets) of uint8 images (rows, size, size, 3)."""
@@ -67,9 +64,9 @@ def follow(
 ) -> Progress:
     """Follow the plan for the images at ``paths`` until ``deadline`` on ``clock``, in seconds.
 
-    ``load`` makes a stage ready. ``given`` holds stages whose predictions (rows, targets) are there
-    already, ``combine`` blends any set of stages, ``write`` replaces the file with what there is.
-    A stage that fails is told to ``warn`` and left out; an unreadable image keeps the prior.
+    ``load`` makes a stage ready, warmed up. ``given`` holds stages whose predictions (rows,
+    targets) are there already, ``combine`` blends any set of stages, ``write`` replaces the file
+    with what there is. A stage that fails is told to ``warn`` and left out; an unreadable image keeps the prior.
     """
     rows, targets = len(paths), len(plan.prior)
     predictions = np.full((len(plan.stages), rows, targets), np.nan, np.float32)
@@ -96,7 +93,6 @@ def follow(
                 try:
                     if action.stage not in given:
                         engines[action.stage] = load(action.stage)
-                        engines[action.stage].warm_up()
                 except Exception as error:  # whatever an engine dies of, the others go on
                     failed = [action.stage]
                     warn(f"{plan.stages[action.stage].option} is left out: {error}")
@@ -179,5 +175,6 @@ def _urgency(
         rows = action.rows[some]
         stages = sorted({*follower.stages_of(int(rows[0])), *action.stages})
         seen = predictions[np.ix_(np.array(stages), rows)]
-        values[some] = urgency(action.rule, combine(stages, seen), seen, plan.kind)
+        _, members = plan.by_member(stages, seen)
+        values[some] = urgency(action.rule, combine(stages, seen), members, plan.kind)
     return np.nan_to_num(values, nan=-np.inf)

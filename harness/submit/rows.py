@@ -72,13 +72,12 @@ def submission_text(
     ensemble: Ensemble,
     predictions: NDArray[Any],
 ) -> str:
-    """The CSV for the ensemble's predictions (rows, targets), which its decision is applied to.
+    """The CSV for an ensemble's predictions (rows, targets) as they were decided.
 
     A DataError says what a grader would refuse.
     """
     competition, sample = workspace.competition, rows.sample
-    decided = ensemble.decision.apply(predictions)
-    frame = make_submission(competition, sample, rows.ids, ensemble.targets, decided)
+    frame = make_submission(competition, sample, rows.ids, ensemble.targets, predictions)
     id_column = sample.id_column if sample else competition.data.id
     columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
     check_submission(path, frame, competition, id_column, columns, rows.ids)

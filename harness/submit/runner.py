@@ -69,9 +69,10 @@ def submit(
 
     predictions, broken = _predict(workspace, ensemble, rows, display)
     good = np.setdiff1d(np.arange(len(ids)), list(broken))
-    combined = np.tile(np.array(ensemble.prior), (len(ids), 1))
+    combined = np.tile(np.array(ensemble.decided_prior), (len(ids), 1))
     if len(good):
-        combined[good] = combine(predictions[:, good], rows.metadata_of(good))
+        blended = combine(predictions[:, good], rows.metadata_of(good))
+        combined[good] = ensemble.decision.apply(blended)
     text = submission_text(workspace, path, rows, ensemble, combined)
     for row, error in broken.items():
         display.say(f"warning: {ids[row]} gets the prior: {error}")

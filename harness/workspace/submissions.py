@@ -22,8 +22,9 @@ class Sidecar:
     table's row i by ``member_sets[row_sets[i]]``, and an empty set is the prior. ``completed``:
     all was done that was planned. ``spent`` and ``predicted`` are seconds by what they go into
     (start, load, predict, write), where there was a plan, whose work was done at ``planned_at``;
-    what followed was for time that was left. ``inputs`` is the digest of all that it came from,
-    ``file`` that of the CSV that it describes.
+    what followed was for time that was left. ``averaging`` says how many fold models were planned
+    and what that is expected to gain, which ``nested`` does not know of. ``inputs`` is the digest
+    of all that it came from, ``file`` that of the CSV that it describes.
     """
 
     ensemble: str
@@ -47,6 +48,7 @@ class Sidecar:
     spent: dict[str, float] = field(default_factory=dict)
     predicted: dict[str, float] = field(default_factory=dict)
     planned_at: float | None = None
+    averaging: str = ""
     file: str = ""
 
     def __post_init__(self) -> None:

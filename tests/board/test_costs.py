@@ -1,5 +1,7 @@
 """Tables of seconds."""
 
+from dataclasses import replace
+
 from rich.console import Console
 
 from harness.board.costs import cost_table, plan_table
@@ -31,7 +33,7 @@ def test_each_member_has_its_engine_and_pace() -> None:
 
 
 def plan(seconds: float, score: float, share: float) -> Plan:
-    stage = Stage("o", "tuned", "e", 1, 1, 64, share, "entropy", 0.1, 0.01, 0.5)
+    stage = Stage("o", "tuned", "e", (0, 1), (0, 1), 64, share, "entropy", 0.1, 0.01, 0.5)
     costs = Costs(1.0, 0.1, ((64, 0.0),))
     return Plan(
         kind="classes",
@@ -49,11 +51,20 @@ def plan(seconds: float, score: float, share: float) -> Plan:
     )
 
 
-def test_plans_that_a_cheaper_one_equals_are_left_out() -> None:
-    text = shown(
-        plan_table([plan(1, 1.0, 0), plan(2, 0.7, 0.3), plan(3, 0.9, 0.5), plan(4, 0.5, 1)])
-    )
+def test_plans_go_from_the_prior_to_the_best() -> None:
+    plans = [plan(1, 1.0, 0), plan(2, 0.7, 0.3), replace(plan(4, 0.5, 1), gain=0.02)]
+    text = shown(plan_table(plans))
     assert "the prior" in text
     assert "tuned 30%" in text
-    assert "tuned 50%" not in text
     assert "0.5000 ± 0.1000" in text
+    assert "0.0200" in text
+    many = shown(plan_table([*plans[:2]] * 20 + [plans[2]]))
+    assert many.count("±") <= 13
+    assert "tuned 100%" in many  # the best is always there
+
+
+def test_a_plan_says_how_many_models_it_uses() -> None:
+    one = plan(1, 1.0, 0.5)
+    rungs = (one.stages[0], replace(one.stages[0], models=(1, 5), share=0.0))
+    text = shown(plan_table([replace(one, stages=rungs, blends=({}, {}))]))
+    assert "tuned 50% (1 of 5)" in text

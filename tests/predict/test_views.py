@@ -68,7 +68,6 @@ def test_views_are_what_the_invariances_lead_to(invariances: tuple[str, ...]) ->
 
 
 def test_an_engine_in_views() -> None:
-    engine = InViews(Corner(), ["identity", "rot180"])
-    engine.warm_up()
+    engine = InViews([Corner()], ["identity", "rot180"])
     expected = predict_views(Corner(), IMAGES, ["identity", "rot180"])
     assert engine.predict(IMAGES).tolist() == expected.tolist()

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from stack.problems import make_problem
 
-from harness.decision import Decision
+from harness.decision import Decision, Rule
 from harness.metrics import get_metric
 from harness.predict.plan import Costs
 from harness.stack.decide import decide_nested, fit_decisions, plain_decision, rule_for
 from harness.stack.honest import choose, evaluate
-from harness.stack.priced import Option
+from harness.stack.priced import Purchase
 from harness.stack.problem import Problem
+from harness.stack.scored import Judge
 from harness.stack.select import Selection
 
 ROWS = 3000
@@ -136,21 +137,19 @@ def test_a_folds_rule_does_not_know_the_folds_labels(task: str, metric: str) -> 
 @pytest.mark.parametrize(("task", "metric"), PLANTED[2:8:3])
 def test_plans_are_scored_by_what_is_decided(task: str, metric: str) -> None:
     problem, _ = planted(task, metric, rows=1000)
-    chosen = choose(evaluate(problem, (), seed=0, bootstrap=100))
-    option = Option("only", "only", "e", 1, 1, 32, 0.1, 0.01)
+    bought = Purchase("only", "e", 32, 1, False, 0.1, 0.01, {1: "only"})
+    costs = Costs(0.5, 0.1, ((32, 0.001),))
+    selection = Selection(problem, [bought], costs, 100)
+    best = selection.frontier[-1]
 
-    def score(fold_decisions: tuple[Decision, ...]) -> tuple[float, tuple[float, ...]]:
-        costs = Costs(0.5, 0.1, ((32, 0.001),))
-        selection = Selection(
-            problem, [option], costs, 100, learn=False, fold_decisions=fold_decisions
-        )
-        plan = selection.plan_for_all([0])
-        return plan.score, plan.prefix_scores
+    def score(rule: Rule | None) -> tuple[float, tuple[float, ...]]:
+        judge = Judge(selection, rule)
+        (one,), _ = judge.scores([best])
+        return one.score, judge.prefix_scores(best, one)
 
-    ruled, prefixes = score(chosen.fold_decisions)
-    assert ruled == pytest.approx(chosen.nested.value, abs=1e-6)
+    ruled, prefixes = score(rule_for(problem))
     assert prefixes[-1] == pytest.approx(ruled)
-    assert ruled > score(())[0] + 0.05
+    assert ruled > score(None)[0] + 0.01
 
 
 def test_certain_answers_serve_the_probabilistic_f1() -> None:

@@ -11,10 +11,12 @@ from stack.test_weights import every_metric
 from harness.metrics.custom import custom_metric
 from harness.predict.plan import Costs
 from harness.stack.chosen import combiner
+from harness.stack.decide import rule_for
 from harness.stack.honest import choose, evaluate, score_of_choice
 from harness.stack.methods import METHODS
-from harness.stack.priced import Option
+from harness.stack.priced import Purchase
 from harness.stack.problem import Problem
+from harness.stack.scored import Judge
 from harness.stack.select import Selection
 
 QUICK = ("geometric_mean", "rank_mean", "vote", "temperature", "weighted", "ridge")
@@ -33,22 +35,20 @@ def stacked(problem: Problem) -> None:
         assert problem.metric.score(problem.truth, decided) == pytest.approx(score.in_sample)
         expected = problem.metric.score(problem.truth, score.predictions)
         assert expected == pytest.approx(score.nested.value, abs=1e-6)
-    options = [
-        Option(name, name, "e", 1, 1, 32, 0.1, 0.01 * (i + 1))
+    purchases = [
+        Purchase(name, "e", 32, 1, False, 0.1, 0.01 * (i + 1), {1: name})
         for i, name in enumerate(problem.names)
     ]
-    selection = Selection(
-        problem,
-        options,
-        Costs(0.5, 0.1, ((32, 0.001),)),
-        100,
-        learn=False,
-        fold_decisions=chosen.fold_decisions,
-    )
-    for plan in (selection.plan(0.0), selection.plan(3600.0)):
+    costs = Costs(0.5, 0.1, ((32, 0.001),))
+    selection = Selection(problem, purchases, costs, 100, learn=False)
+    cascades = [selection.cascade(0.0), selection.cascade(3600.0)]
+    judge = Judge(selection, rule_for(problem))
+    scores, _ = judge.scores(cascades)
+    for one, score in zip(cascades, scores, strict=True):
+        plan = judge.plan(one, score)
         assert np.isfinite([plan.score, plan.error, *plan.prefix_scores]).all()
         assert plan.greater_is_better == problem.metric.greater_is_better
-    seen = problem.predictions[[problem.names.index(stage.option) for stage in plan.stages]]
+    seen = problem.predictions[[problem.names.index(stage.member) for stage in plan.stages]]
     decided = chosen.decision.apply(combiner(plan)(range(len(plan.stages)), seen))
     loss = problem.metric.loss(problem.truth, decided)
     nothing = plan.prefix_scores[0] * (-1 if plan.greater_is_better else 1)

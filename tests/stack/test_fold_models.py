@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.metrics import get_metric
-from harness.stack.fold_models import leak_in_errors, score_holdout
+from harness.stack.fold_models import imagined_rows, leak_in_errors, noise_of, score_holdout
 
 METRIC = get_metric("log_loss")
 
@@ -33,6 +33,44 @@ def test_averaging_noisy_models_gains_and_says_how_much() -> None:
     assert scores.way("average", 2).over_one.value < average.over_one.value
     assert average.over_average.value == 0
     assert not average.does_harm
+
+
+def test_the_noise_of_one_model_is_told_from_labels_and_without_them() -> None:
+    """Three models tell what thirty gain, and so does how far they disagree."""
+    truth, models = noisy(3000, 30, 0.5)
+    known = noise_of(METRIC, "classes", truth, None, models[:3], seed=0)
+    assert known is not None
+    gained = METRIC.score(truth, models[0]) - METRIC.score(truth, models.mean(axis=0))
+    assert known.loss == pytest.approx(gained * 30 / 29, rel=0.15)
+    assert known.score == pytest.approx(known.loss)  # the metric is smooth itself
+    imagined = noise_of(
+        METRIC, "classes", *imagined_rows("classes", models[:3, :400], truth, seed=0), seed=0
+    )
+    assert imagined is not None
+    assert imagined.loss == pytest.approx(known.loss, rel=0.25)
+    assert imagined.error < imagined.score / 2
+
+
+def test_without_labels_the_gain_is_the_ambiguity() -> None:
+    """Squared error: the variance of the models. Log loss: how far they are from their mean."""
+    draw = np.random.default_rng(0)
+    values = (1990 + 15 * draw.normal(size=(1, 400, 1)) + draw.normal(size=(4, 400, 1))).astype(
+        "f8"
+    )
+    rows = imagined_rows("values", values, 3 * draw.normal(size=900), seed=0)
+    found = noise_of(get_metric("rmse"), "values", *rows, seed=0)
+    assert found is not None
+    assert found.loss == pytest.approx(values.var(axis=0, ddof=1).mean(), rel=0.1)
+    _, models = noisy(600, 4, 0.7)
+    mean = models.mean(axis=0)
+    divergence = (mean * (np.log(mean) - np.log(models))).sum(axis=2).mean()
+    found = noise_of(METRIC, "classes", *imagined_rows("classes", models, mean, seed=0), seed=0)
+    assert found is not None
+    assert found.loss == pytest.approx(divergence * 4 / 3, rel=0.1)
+    labels = models[:, :, :2]
+    found = noise_of(METRIC, "labels", *imagined_rows("labels", labels, mean, seed=0), seed=0)
+    assert found is not None
+    assert found.loss > 0
 
 
 def test_copies_gain_nothing() -> None:

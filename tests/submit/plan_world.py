@@ -37,19 +37,23 @@ class Outcome:
 
 
 def random_plan(draw: np.random.Generator, rows: int) -> Plan:
-    """One to eight stages of different cost, some of them with a share of nothing."""
+    """One to eight stages of different cost, some with a share of nothing, some of one member."""
     count = int(draw.integers(1, 9))
+    member, models = 0, 0
     levels = np.sort(draw.choice([0.0, 0.05, 0.2, 0.5, 1.0], count))[::-1]
     levels[0] = draw.choice([1.0, 1.0, 1.0, 0.4])
     stages = []
     for i, share in enumerate(np.minimum(levels, levels[0])):
+        if models and draw.uniform() < 0.7:  # else the member before gets more models
+            member, models = member + 1, 0
+        models += 1
         stages.append(
             Stage(
                 option=f"option {i}",
-                member=f"member {i}",
+                member=f"member {member}",
                 engine="none",
-                folds=1,
-                views=1,
+                models=(models - 1, models),
+                views=(0, 1),
                 size=int(draw.choice(SIZES)),
                 share=float(share),
                 rule=str(draw.choice(["entropy", "margin", "spread"])),
@@ -69,7 +73,7 @@ def random_plan(draw: np.random.Generator, rows: int) -> Plan:
         greater_is_better=False,
         stages=tuple(stages),
         blends=({},) * count,
-        weights=tuple(draw.dirichlet(np.ones(count))),
+        weights=tuple(draw.dirichlet(np.ones(member + 1))),
         prior=(0.5, 0.3, 0.2),
         costs=costs,
         rows=rows,
@@ -176,8 +180,9 @@ class World:
             used = [i for i in range(len(self.plan.stages)) if int(mask) >> i & 1]
             some = masks == mask
             seen = self.predictions[used][:, action.rows[some]]
-            mixture = blend(self.plan.weights_for(used), seen, "classes")
-            values[some] = urgency(action.rule, mixture, seen, "classes")
+            members, means = self.plan.by_member(used, seen)
+            mixture = blend(self.plan.weights_for(members), means, "classes")
+            values[some] = urgency(action.rule, mixture, means, "classes")
         follower.done(seconds, failed=broken, unreadable=self.corrupt[action.rows], urgency=values)
 
     def _file(self, follower: Follower) -> np.ndarray:
@@ -185,7 +190,8 @@ class World:
         for stages, rows in follower.groups():
             if stages:
                 seen = self.predictions[list(stages)][:, rows]
-                file[rows] = blend(self.plan.weights_for(stages), seen, "classes")
+                members, means = self.plan.by_member(stages, seen)
+                file[rows] = blend(self.plan.weights_for(members), means, "classes")
         return file
 
     def _work_left(self, follower: Follower) -> bool:

@@ -48,8 +48,8 @@ def stage(member: str, share: float, *, seconds: float = 0.01) -> Stage:
         option=member,
         member=member,
         engine="none",
-        folds=1,
-        views=1,
+        models=(0, 1),
+        views=(0, 1),
         size=36,
         share=share,
         rule="entropy",
@@ -81,7 +81,8 @@ def run(plan: Plan, paths: list[Path], engines: dict[int, Engine], clock: Clock,
     said: list[str] = []
 
     def combine(stages, predictions):  # type: ignore[no-untyped-def]
-        return blend(plan.weights_for(stages), predictions, plan.kind)
+        members, means = plan.by_member(stages, predictions)
+        return blend(plan.weights_for(members), means, plan.kind)
 
     progress = follow(
         plan,

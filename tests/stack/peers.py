@@ -1,4 +1,4 @@
-"""Score against seconds, with the rules that others choose by beside it.
+"""The rules by which others choose members under a limit of seconds.
 
 A peer's choice is an ensemble that every image gets: options with fixed weights. All are charged
 with the same predicted seconds, whatever the peer would have thought it costs.
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.predict.plan import Plan, blend
+from harness.predict.plan import blend
 from harness.stack.objective import Objective, objective_for
+from harness.stack.priced import Prices, whole
 from harness.stack.problem import Array, Problem
 from harness.stack.select import Selection
 from harness.stack.weights import greedy
@@ -34,40 +35,27 @@ class Choice:
     score: float
 
 
-@dataclass(frozen=True)
-class Point:
-    """One budget: our plan, and each peer's choice by the name of its rule."""
-
-    budget: float
-    plan: Plan
-    peers: Mapping[str, Choice]
-
-
-def frontier(selection: Selection, budgets: Sequence[float] | None = None) -> list[Point]:
-    """Our plan and the peers' choices at each budget; by default 20, spread by their logarithm.
-
-    The default runs from what any stage at all costs to what the unlimited plan takes.
-    """
-    if budgets is None:
-        first = next((one for one in selection.frontier if one.levels), selection.frontier[0])
-        last = max(selection.frontier[-1].seconds, selection.subsets[0].seconds)
-        budgets = [float(b) for b in np.geomspace(first.seconds, last, 20)]
-    peers = Peers(selection)
-    return [
-        Point(budget, selection.plan(budget), {n: r(budget) for n, r in peers.rules.items()})
-        for budget in budgets
-    ]
-
-
 class Peers:
-    """How others choose under a limit, from the same options; one option a member each."""
+    """How others choose under a limit, from the same members; one of a member's views each.
+
+    ``options`` are all fold models of a member in one number of views, in the order of the
+    problem's columns.
+    """
 
     def __init__(self, selection: Selection) -> None:
-        self.selection, self.problem = selection, selection.problem
+        self.problem = selection.problem
+        of_column = {
+            column: whole(bought, views)
+            for bought in selection.purchases
+            for views, column in bought.columns.items()
+        }
+        self.options = [of_column[name] for name in self.problem.names]
+        self.prior = selection.nested.prior
+        self.prices = Prices(self.options, selection.costs, selection.rows)
         rows = np.arange(len(self.problem.folds))
         self.objective: Objective = objective_for(self.problem, rows)
-        self.alone = self.objective.losses(np.zeros(len(selection.options)), 1.0)
-        self.seconds = [selection.prices.of_all((i,)) for i in range(len(selection.options))]
+        self.alone = self.objective.losses(np.zeros(len(self.options)), 1.0)
+        self.seconds = [self.prices.of_all((i,)) for i in range(len(self.options))]
         self.statics = [self._static(float(weight)) for weight in COST_WEIGHTS]
         self.rules: dict[str, Callable[[float], Choice]] = {
             "best_single": self.best_single,
@@ -85,7 +73,7 @@ class Peers:
         """The plain mean of the fastest members, as many as fit."""
         chosen: list[int] = []
         for i in sorted(self._one_each(self.seconds), key=self.seconds.__getitem__):
-            if self.selection.prices.of_all((*chosen, i)) > budget:
+            if self.prices.of_all((*chosen, i)) > budget:
                 break
             chosen.append(i)
         return self._choice(dict.fromkeys(chosen, 1 / max(1, len(chosen))))
@@ -96,7 +84,7 @@ class Peers:
 
         If nothing fits it takes what is within 1.2 times the fastest member: that may be late.
         """
-        base = self.selection.prices.costs.base
+        base = self.prices.costs.base
         members = self._one_each([float(loss) for loss in self.alone])
         kept = [i for i in members if self.seconds[i] <= budget]
         if not kept:
@@ -129,8 +117,7 @@ class Peers:
             losses = self.objective.losses(counts, 1.0) / spread
             used = [int(i) for i in np.flatnonzero(counts)]
             blamed = {
-                i: losses[i]
-                + cost_weight * self.selection.prices.of_all(sorted({*used, i})) / whole
+                i: losses[i] + cost_weight * self.prices.of_all(sorted({*used, i})) / whole
                 for i in members
             }
             counts[min(blamed, key=blamed.__getitem__)] += 1
@@ -141,7 +128,7 @@ class Peers:
     def _one_each(self, blame: Sequence[float]) -> list[int]:
         """Each member's least blamed option: peers know no variants of a member."""
         best: dict[str, int] = {}
-        for i, member in enumerate(self.selection.members):
+        for i, member in enumerate(option.member for option in self.options):
             if member not in best or blame[i] < blame[best[member]]:
                 best[member] = i
         return sorted(best.values())
@@ -154,13 +141,13 @@ class Peers:
         return Choice(
             chosen,
             tuple(weights.values()),
-            self.selection.prices.of_all(chosen),
+            self.prices.of_all(chosen),
             self.problem.metric.score(self.problem.truth, self._predictions(weights)),
         )
 
     def _predictions(self, weights: Mapping[int, float]) -> Array:
         problem: Problem = self.problem
         if not weights:
-            return np.tile(self.selection.nested.prior, (len(problem.folds), 1))
+            return np.tile(self.prior, (len(problem.folds), 1))
         seen = problem.predictions[list(weights)]
         return blend(np.array(list(weights.values())), seen, problem.kind)
