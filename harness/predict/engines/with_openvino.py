@@ -63,7 +63,11 @@ def save(model: Any, folder: Path) -> None:
 
 
 def quantise(model: Any, calibration: Pixels) -> Any:
-    """The model with int8 weights and activations, their ranges learnt from uint8 images."""
+    """The model with int8 weights and activations, their ranges learnt from uint8 images.
+
+    Weights get half of the range. Processors without VNNI add pairs of products in 16 bits, which
+    would overflow, and a network may run on another processor than the one that made it.
+    """
     import nncf
 
     kinds = {operation.get_type_name() for operation in model.get_ops()}
@@ -74,6 +78,9 @@ def quantise(model: Any, calibration: Pixels) -> Any:
             nncf.Dataset([image[None] for image in calibration]),
             subset_size=len(calibration),
             model_type=nncf.ModelType.TRANSFORMER if attends else None,
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix.ENABLE
+            ),
         )
 
 
