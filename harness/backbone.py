@@ -39,6 +39,9 @@ class Network(nn.Module):
 
     Normalisation is part of the graph and of the saved weights, so whoever loads the network
     cannot get it wrong. ``channels`` = 1 shows the backbone the mean of the three.
+
+    Under autocast only the layers before pooling compute in its precision. The rest costs
+    nothing, and 8 bits would round its answers: every year from 1984 to 1992 would be one.
     """
 
     def __init__(
@@ -63,8 +66,19 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Outputs for uint8 or float images in [0, 255], channels last."""
-        outputs: Tensor = self.rescale(self.backbone(self.normalise(images)))
+        maps = self.backbone.forward_features(self.normalise(images))
+        with torch.autocast(images.device.type, enabled=False):
+            outputs: Tensor = self.rescale(self.backbone.forward_head(_full_precision(maps)))
         return outputs
+
+    @property
+    def classifier(self) -> nn.Linear | nn.Conv2d | None:
+        """The one linear layer that makes outputs of pooled features; None: there are several."""
+        layer = self.backbone.get_classifier()
+        if not isinstance(layer, nn.Linear | nn.Conv2d) or layer.bias is None:
+            return None
+        # a second classifier adds its answers to the first one's
+        return layer if getattr(self.backbone, "aux_head", None) is None else None
 
     def normalise(self, images: Tensor) -> Tensor:
         """What the backbone wants to see, (rows, channels, size, size)."""
@@ -73,6 +87,11 @@ class Network(nn.Module):
         if self.grey:
             pixels = pixels.mean(dim=1, keepdim=True)
         return pixels * self.scale + self.shift
+
+
+def _full_precision(maps: Any) -> Any:
+    """The feature maps in fp32; a few backbones have a list or a tuple of them."""
+    return maps.float() if isinstance(maps, Tensor) else type(maps)(map(_full_precision, maps))
 
 
 class Rescale(nn.Module):
@@ -103,6 +122,7 @@ class PooledFeatures(nn.Module):
     """A headless backbone whose feature map is pooled by mean and maximum: (rows, 2 × width).
 
     The two together separate small defects better than the mean alone (docs/decisions.md).
+    Its methods are those of timm's models.
     """
 
     def __init__(self, model: Any) -> None:
@@ -110,9 +130,14 @@ class PooledFeatures(nn.Module):
         self.model = model
         self.width: int = 2 * model.num_features
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Features of normalised images (rows, 3, size, size)."""
-        features = self.model.forward_features(pixels)
+    def forward_features(self, pixels: Tensor) -> Tensor:
+        """Feature maps of normalised images (rows, 3, size, size)."""
+        maps: Tensor = self.model.forward_features(pixels)
+        return maps
+
+    def forward_head(self, maps: Tensor, pre_logits: bool = True) -> Tensor:
+        """The features (rows, 2 × width), fp32; there are no logits."""
+        features = maps.float()
         if features.ndim == 3:  # tokens (rows, tokens, width)
             places: tuple[int, ...] = (1,)
         elif features.shape[1] == self.model.num_features:  # (rows, width, height, width)

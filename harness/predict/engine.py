@@ -1,6 +1,6 @@
 """Running networks: which device, which precision, and a run's fold models as one predictor."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,15 +67,11 @@ class Predictor(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Predictions (rows, targets) for uint8 images (rows, size, size, 3)."""
-        predictions = [self.activate(outputs.float()) for outputs in self._outputs(images)]
-        return torch.stack(predictions).mean(dim=0)
-
-    def _outputs(self, images: Tensor) -> Iterator[Tensor]:
-        if self.heads is None:
-            yield from (network(images) for network in self.networks)
-        else:  # one frozen backbone serves every fold's head
-            features = self.networks[0](images).float()
-            yield from (head(features) for head in self.heads)
+        outputs = [network(images) for network in self.networks]
+        if self.heads is not None:  # one frozen backbone serves every fold's head
+            with torch.autocast(images.device.type, enabled=False):
+                outputs = [head(outputs[0]) for head in self.heads]
+        return torch.stack([self.activate(one) for one in outputs]).mean(dim=0)
 
 
 def load_predictor(
@@ -125,7 +121,7 @@ def predict_batch(module: nn.Module, pixels: Pixels, device: Device) -> NDArray[
     """The module's output (rows, outputs) for uint8 images (rows, size, size, 3)."""
     images = torch.from_numpy(np.ascontiguousarray(pixels)).to(device.torch)
     with torch.inference_mode(), device.autocast():
-        return module(images).float().cpu().numpy()
+        return module(images).cpu().numpy()
 
 
 def cpu_has_bf16() -> bool:

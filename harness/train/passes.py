@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from harness.backbone import Network, activation
+from harness.backbone import Network
 from harness.data.images import ImageCache
 from harness.display import Display
 from harness.model import ModelSection
 from harness.predict.engine import BATCH, choose_device, predict_batch
+from harness.predict.head import activate
 from harness.train.interrupt import Stopped, Stopping
 
 Rows = NDArray[np.intp]
@@ -32,8 +32,7 @@ class Passes:
         """Predictions (rows, targets) by one fold model; there may be no row."""
         if not len(rows):
             return np.empty((0, self.targets), np.float32)
-        outputs = self.through(network, images, rows, "predicting")
-        return activation(self.task)(torch.from_numpy(outputs)).numpy()
+        return activate(self.through(network, images, rows, "predicting"), self.task)
 
     def through(self, network: Network, images: ImageCache, rows: Rows, what: str) -> Outputs:
         """The network's outputs (rows, outputs) for those rows of the images."""

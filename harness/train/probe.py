@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.predict.head import activate
+
 
 @dataclass(frozen=True)
 class Head:
@@ -58,12 +60,7 @@ def apply_head(
     head: Head, features: NDArray[np.float32], task: str = "multiclass"
 ) -> NDArray[np.float32]:
     """Predictions (rows, targets), see harness.metrics."""
-    from scipy.special import expit, softmax
-
-    outputs = features @ head.weight.T + head.bias
-    if task == "regression":
-        return outputs
-    return expit(outputs) if task == "multilabel" else softmax(outputs, axis=1)
+    return activate(features @ head.weight.T + head.bias, task)
 
 
 def _fit(

@@ -92,7 +92,7 @@ class Probing:
         key = digest(
             self.model.backbone,
             str(self.model.image_size),
-            device.precision,
+            f"{device.precision}, pooled in fp32",
             images.content,
             *(array.tobytes() for array in state.values()),
         )

@@ -1,6 +1,7 @@
 """Converted networks: made from a run's weights once, kept by content, checked when read.
 
-    <cache>/<digest>/   graph.onnx, or graph.xml and graph.bin; note.json with their digests
+    <cache>/<digest>/   graph.onnx, or graph.xml and graph.bin; head.safetensors, the layer that
+                        follows; note.json with their digests
 
 The folder's name is the digest of the weights, so a network that was trained again never meets an
 old file. The note is written last: it says that the rest is whole, and which converters made it. A
@@ -19,12 +20,15 @@ from harness.errors import WorkspaceError
 from harness.files import digest, file_digest, replacing, write_text
 from harness.predict.engines.kinds import Kind, why_missing
 from harness.predict.engines.parts import Part, Run, parts
+from harness.predict.head import Heads
+from harness.workspace.runs import load_arrays, save_arrays
 
-VERSION = "2"
+VERSION = "3"
+_HEAD = "head.safetensors"
 _FILES = {
-    "onnx": ("graph.onnx",),
-    "openvino": ("graph.xml", "graph.bin"),
-    "openvino-int8": ("graph.xml", "graph.bin"),
+    "onnx": ("graph.onnx", _HEAD),
+    "openvino": ("graph.xml", "graph.bin", _HEAD),
+    "openvino-int8": ("graph.xml", "graph.bin", _HEAD),
 }
 _MAKERS = {
     "onnx": ("torch", "onnx", "onnxscript"),
@@ -62,6 +66,11 @@ def converted_file(kind: Kind, part: Part, cache: Path) -> Path:
             folder, f"the network converted for {kind.name} {damage}", "convert it again"
         )
     return folder / _FILES[kind.converted][0]
+
+
+def read_heads(folder: Path) -> Heads:
+    """What follows the features of the converted network in ``folder``."""
+    return Heads(**load_arrays(folder / _HEAD, "convert it again"))
 
 
 def _folder(form: str, part: Part, cache: Path) -> Path:
@@ -105,7 +114,7 @@ def _make(form: str, part: Part, cache: Path, calibration: Pixels) -> None:
         from harness.predict.engines.with_torch import export_onnx
 
         with replacing(folder / "graph.onnx") as temporary:
-            export_onnx(part, temporary)
+            heads = export_onnx(part, temporary)
     else:
         from harness.predict.engines.with_openvino import quantise, read_onnx, save
 
@@ -113,15 +122,16 @@ def _make(form: str, part: Part, cache: Path, calibration: Pixels) -> None:
         source = _folder("onnx", part, cache)
         if not _is_fresh(source, "onnx"):
             _make("onnx", part, cache, calibration)
-        graph = read_onnx(source / "graph.onnx")
+        graph, heads = read_onnx(source / "graph.onnx"), read_heads(source)
         if form == "openvino-int8":
             graph = quantise(graph, calibration)
         # OpenVINO insists on a name that ends in .xml, so it writes elsewhere
         with TemporaryDirectory(dir=cache) as scratch:
             save(graph, Path(scratch))
-            for name in _FILES[form]:
-                with replacing(folder / name) as temporary:
-                    os.replace(Path(scratch) / name, temporary)
+            for path in Path(scratch).iterdir():
+                with replacing(folder / path.name) as temporary:
+                    os.replace(path, temporary)
+    save_arrays(folder / _HEAD, vars(heads))
     files = {name: file_digest(folder / name) for name in _FILES[form]}
     note = {
         "files": files,

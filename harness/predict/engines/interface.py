@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.images import Pixels
-from harness.predict.engines.convert import converted_file
+from harness.predict.engines.convert import converted_file, read_heads
 from harness.predict.engines.kinds import Kind, cores
 from harness.predict.engines.network import Network
 from harness.predict.engines.parts import Part, Run, parts
+from harness.predict.head import Heads
 
 Probabilities = NDArray[np.float32]
 
@@ -18,7 +19,13 @@ Probabilities = NDArray[np.float32]
 class Engine:
     """Some models of a run, ready to predict: the mean of their predictions."""
 
-    def __init__(self, kind: Kind, run: Run, batch: int, networks: Sequence[tuple[Part, Network]]):
+    def __init__(
+        self,
+        kind: Kind,
+        run: Run,
+        batch: int,
+        networks: Sequence[tuple[Network, Heads]],
+    ) -> None:
         self.kind, self.run, self.batch = kind, run, batch
         self._networks = networks
 
@@ -44,14 +51,11 @@ class Engine:
         if not len(pixels):
             return np.zeros((0, self.run.targets), np.float32)
         batches = list(_batches(np.ascontiguousarray(pixels), self.batch))
-        total = np.zeros((len(pixels), self.run.targets), np.float32)
-        for part, network in self._networks:
-            outputs = np.concatenate(list(network.run(batches)))[: len(pixels)]
-            total += outputs[:, part.wanted].sum(axis=1)
-        if self.run.task in ("multilabel", "regression"):
-            return total / np.float32(sum(len(part.wanted) for part, _ in self._networks))
-        # half precision leaves the sums of the softmax a little off
-        return total / total.sum(axis=1, keepdims=True)
+        predictions = []
+        for network, heads in self._networks:
+            features = np.concatenate(list(network.run(batches)))[: len(pixels)]
+            predictions.append(heads.predict(features, self.run.task))
+        return np.concatenate(predictions, axis=1).mean(axis=1)
 
 
 def load_engine(kind: Kind, run: Run, weights: Sequence[str], cache: Path, *, batch: int) -> Engine:
@@ -60,22 +64,27 @@ def load_engine(kind: Kind, run: Run, weights: Sequence[str], cache: Path, *, ba
     ``cache`` is the folder that ``convert`` wrote to. A WorkspaceError says that the converted
     network is missing, stale or damaged.
     """
-    networks = [(part, _load(kind, part, cache, batch)) for part in parts(run, weights)]
+    networks = []
+    for part in parts(run, weights):
+        network, heads = _load(kind, part, cache, batch)
+        networks.append((network, heads.only(part.wanted)))
     return Engine(kind, run, batch, networks)
 
 
-def _load(kind: Kind, part: Part, cache: Path, batch: int) -> Network:
+def _load(kind: Kind, part: Part, cache: Path, batch: int) -> tuple[Network, Heads]:
+    if kind.converted is None:
+        from harness.predict.engines.with_torch import load_torch
+
+        return load_torch(kind, part, batch)
+    file = converted_file(kind, part, cache)
+    heads = read_heads(file.parent)
     if kind.runtime == "openvino":
         from harness.predict.engines.with_openvino import OpenVINONetwork
 
-        return OpenVINONetwork(kind, converted_file(kind, part, cache), batch)
-    if kind.runtime == "onnxruntime":
-        from harness.predict.engines.with_onnxruntime import ONNXRuntimeNetwork
+        return OpenVINONetwork(kind, file, batch), heads
+    from harness.predict.engines.with_onnxruntime import ONNXRuntimeNetwork
 
-        return ONNXRuntimeNetwork(converted_file(kind, part, cache))
-    from harness.predict.engines.with_torch import load_torch
-
-    return load_torch(kind, part, batch)
+    return ONNXRuntimeNetwork(file), heads
 
 
 def _batches(pixels: Pixels, batch: int) -> Iterator[Pixels]:

@@ -31,7 +31,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Part:
-    """One network of a run: uint8 images → predictions (rows, heads, targets).
+    """One network of a run, with the heads of the models that share it.
 
     ``wanted`` are the positions, among its heads, of the models asked for.
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.data.images import Pixels
 from harness.predict.engines.kinds import cores, forbid_reporting
-from harness.predict.engines.network import Network, Outputs
+from harness.predict.engines.network import Features, Network
 
 forbid_reporting()
 import onnxruntime  # noqa: E402
@@ -24,7 +24,7 @@ class ONNXRuntimeNetwork(Network):
         )
         self._input = self._session.get_inputs()[0].name
 
-    def run(self, batches: Sequence[Pixels]) -> Iterator[Outputs]:
+    def run(self, batches: Sequence[Pixels]) -> Iterator[Features]:
         for batch in batches:
             (output,) = self._session.run(None, {self._input: batch})
             yield output

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.data.images import Pixels
 from harness.predict.engines.kinds import Kind, cores, forbid_reporting
-from harness.predict.engines.network import Network, Outputs
+from harness.predict.engines.network import Features, Network
 
 forbid_reporting()
 import openvino  # noqa: E402
@@ -43,8 +43,8 @@ class OpenVINONetwork(Network):
         self._queue = openvino.AsyncInferQueue(compiled, streams)
         self._queue.set_callback(_keep)
 
-    def run(self, batches: Sequence[Pixels]) -> Iterator[Outputs]:
-        outputs: dict[int, Outputs] = {}
+    def run(self, batches: Sequence[Pixels]) -> Iterator[Features]:
+        outputs: dict[int, Features] = {}
         for i, batch in enumerate(batches):
             # shared, not copied: were it not contiguous, the plugin would read a freed copy
             self._queue.start_async({0: batch}, (outputs, i), share_inputs=True)
@@ -63,18 +63,24 @@ def save(model: Any, folder: Path) -> None:
 
 
 def quantise(model: Any, calibration: Pixels) -> Any:
-    """The model with int8 weights and activations, their ranges learnt from uint8 images."""
+    """The model with int8 weights and activations, their ranges learnt from uint8 images.
+
+    Weights get half of the range. Processors without VNNI add pairs of products in 16 bits, which
+    would overflow, and a network may run on another processor than the one that made it.
+    """
     import nncf
 
-    # the last softmax is every network's; more of them, or a fused one, are attention
-    kinds = [operation.get_type_name() for operation in model.get_ops()]
-    attends = kinds.count("Softmax") > 1 or "ScaledDotProductAttention" in kinds
+    kinds = {operation.get_type_name() for operation in model.get_ops()}
+    attends = not kinds.isdisjoint({"Softmax", "ScaledDotProductAttention"})
     with redirect_stdout(io.StringIO()):  # progress bars of its own
         return nncf.quantize(
             model,
             nncf.Dataset([image[None] for image in calibration]),
             subset_size=len(calibration),
             model_type=nncf.ModelType.TRANSFORMER if attends else None,
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix.ENABLE
+            ),
         )
 
 
@@ -86,6 +92,6 @@ def _precision(core: Any, kind: Kind) -> str:
     return "bf16" if capable else "f32"
 
 
-def _keep(request: Any, where: tuple[dict[int, Outputs], int]) -> None:
+def _keep(request: Any, where: tuple[dict[int, Features], int]) -> None:
     outputs, i = where
     outputs[i] = np.array(request.get_output_tensor().data)

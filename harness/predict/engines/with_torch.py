@@ -1,7 +1,7 @@
 """Networks on PyTorch: eager, compiled, on CUDA as a captured graph; and their export to ONNX."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,20 @@ from torch import Tensor, nn
 from harness.data.images import Pixels
 from harness.predict.engine import load_predictor
 from harness.predict.engines.kinds import Kind
-from harness.predict.engines.network import Network, Outputs
+from harness.predict.engines.network import Features, Network
 from harness.predict.engines.parts import Part
+from harness.predict.head import Heads
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _MOST_ROWS = 4096
 
 
 class Graph(nn.Module):
-    """One network of a run: uint8 images (rows, size, size, 3) → (rows, heads, targets).
+    """One network of a run: uint8 images (rows, size, size, 3) → features (rows, width).
 
-    The backbone computes in ``dtype``; normalisation, a probe's heads and the activation stay in
-    fp32, where they cost nothing and rounding would show.
+    The backbone computes in ``dtype``, normalisation in fp32. ``heads`` are the layers that
+    follow; the network's own, where it has several, are part of it, and its outputs are the
+    features.
     """
 
     def __init__(self, part: Part, dtype: torch.dtype) -> None:
@@ -30,29 +32,28 @@ class Graph(nn.Module):
         run = part.run
         predictor = load_predictor(run.folder, run.model, run.targets, part.files, run.task)
         self.network: Any = predictor.networks[0]
+        layers = predictor.heads or [self.network.classifier]
+        self.whole = layers[0] is None
+        self.heads = _heads(layers, self.network.rescale, run.targets)
         self.network.backbone.to(dtype).to(memory_format=torch.channels_last)
-        self.activate = predictor.activate
         self.dtype = dtype
-        self.shape = (len(part.weights), part.run.targets)
-        self.heads: nn.Module = nn.Identity()
-        if predictor.heads is not None:
-            self.heads = _merge(predictor.heads)
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Predictions (rows, heads, targets), fp32."""
-        pixels = self.network.normalise(images).to(self.dtype)
-        outputs = self.network.rescale(self.heads(self.network.backbone(pixels).float()))
-        return self.activate(outputs.reshape(-1, *self.shape))
+        """Features (rows, width), fp32."""
+        backbone = self.network.backbone
+        maps = backbone.forward_features(self.network.normalise(images).to(self.dtype))
+        features: Tensor = backbone.forward_head(maps, pre_logits=not self.whole)
+        return features.float()
 
 
 class TorchNetwork(Network):
-    """A function from uint8 tensors to outputs, run batch by batch."""
+    """A function from uint8 tensors to features, run batch by batch."""
 
     def __init__(self, function: Callable[[Tensor], Tensor], device: torch.device) -> None:
         self._function, self._device = function, device
 
-    def run(self, batches: Sequence[Pixels]) -> Iterator[Outputs]:
+    def run(self, batches: Sequence[Pixels]) -> Iterator[Features]:
         for batch in batches:
             if not batch.flags.writeable:  # torch has no read-only tensors and warns
                 batch = batch.copy()
@@ -61,8 +62,8 @@ class TorchNetwork(Network):
                 yield output.cpu().numpy()
 
 
-def load_torch(kind: Kind, part: Part, batch: int) -> Network:
-    """The part's own weights on PyTorch.
+def load_torch(kind: Kind, part: Part, batch: int) -> tuple[Network, Heads]:
+    """The part's own weights on PyTorch, and what follows.
 
     What torch.compile makes, torch keeps by content itself (TORCHINDUCTOR_CACHE_DIR).
     """
@@ -70,10 +71,12 @@ def load_torch(kind: Kind, part: Part, batch: int) -> Network:
     graph = Graph(part, _DTYPES[kind.precision]).to(device)
     if kind.compiled:
         option = "freezing" if kind.device == "cpu" else "triton.cudagraphs"
-        return TorchNetwork(torch.compile(graph, dynamic=False, options={option: True}), device)
+        compiled = torch.compile(graph, dynamic=False, options={option: True})
+        return TorchNetwork(compiled, device), graph.heads
     if kind.device == "cuda":
-        return TorchNetwork(_Captured(graph, part.run.model.image_size, batch), device)
-    return TorchNetwork(graph, device)
+        captured = _Captured(graph, part.run.model.image_size, batch)
+        return TorchNetwork(captured, device), graph.heads
+    return TorchNetwork(graph, device), graph.heads
 
 
 class _Captured:
@@ -97,8 +100,8 @@ class _Captured:
         return self.output
 
 
-def export_onnx(part: Part, file: Path) -> None:
-    """Write the part's network in fp32, for any number of rows, as one ONNX file."""
+def export_onnx(part: Part, file: Path) -> Heads:
+    """Write the part's network in fp32, for any number of rows, as one ONNX file; its heads."""
     size = part.run.model.image_size
     graph = Graph(part, torch.float32)
     images = torch.zeros((2, size, size, 3), dtype=torch.uint8)
@@ -110,12 +113,12 @@ def export_onnx(part: Part, file: Path) -> None:
         )
     assert program is not None
     program.save(file, external_data=False)
+    return graph.heads
 
 
-def _merge(heads: nn.ModuleList) -> nn.Linear:
-    """Every fold's linear head as one: (rows, features) → (rows, heads × targets)."""
-    linear = [head for head in heads if isinstance(head, nn.Linear)]
-    weight = torch.cat([head.weight for head in linear])
-    merged = nn.Linear(weight.shape[1], weight.shape[0])
-    merged.load_state_dict({"weight": weight, "bias": torch.cat([head.bias for head in linear])})
-    return merged
+def _heads(layers: Iterable[Any], rescale: Any, targets: int) -> Heads:
+    """Linear layers, the same where one is None, and the rescaling of what they answer."""
+    weights = [torch.eye(targets) if one is None else one.weight.flatten(1) for one in layers]
+    biases = [torch.zeros(targets) if one is None else one.bias for one in layers]
+    weight = torch.stack(weights) * getattr(rescale, "spread", 1.0)
+    return Heads(weight.detach().numpy(), rescale(torch.stack(biases)).detach().numpy())
