@@ -4,7 +4,7 @@ Pure. A plan is made by ``stack.select``, followed by ``submit.plan`` and applie
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
 
@@ -125,7 +125,7 @@ class Plan:
     gain: float = 0.0
     gain_error: float = 0.0
     prefix_scores: tuple[float, ...] = ()
-    decision: Decision = Decision()
+    decision: Decision = field(default_factory=Decision)
 
     def __post_init__(self) -> None:
         shares = [stage.share for stage in self.stages]

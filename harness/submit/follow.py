@@ -66,7 +66,8 @@ def follow(
 
     ``load`` makes a stage ready, warmed up. ``given`` holds stages whose predictions (rows,
     targets) are there already, ``combine`` blends any set of stages, ``write`` replaces the file
-    with what there is. A stage that fails is told to ``warn`` and left out; an unreadable image keeps the prior.
+    with what there is. A stage that fails is told to ``warn`` and left out; an unreadable image
+    keeps the prior.
     """
     rows, targets = len(paths), len(plan.prior)
     predictions = np.full((len(plan.stages), rows, targets), np.nan, np.float32)
