@@ -1,5 +1,8 @@
 """What ``cost`` does: time engines in fresh processes, then plan for every budget."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from harness.display import Display
+from harness.display import Display, one_line
 from harness.errors import ConfigError, WorkspaceError, nearest
 from harness.files import write_text
-from harness.predict.cost import CostSheet, read_costs, write_costs
+from harness.predict.cost import CostSheet, corrected, read_costs, write_costs
 from harness.predict.engine import choose_device
 from harness.predict.engines import ENGINES, Kind, engines_here
 from harness.predict.machine import fingerprint
@@ -23,6 +26,8 @@ from harness.submit.rows import TestRows, read_test_rows, submission_text
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble, read_current_ensemble
 
+PASS_SECONDS, LEAST_PASS, MOST_PASS = 8.0, 64, 1024
+"""What a pass of all members should take, and its least and most images."""
 WRITES = 3
 """Times that combining and writing is timed."""
 
@@ -56,6 +61,7 @@ def measure_and_plan(
     )
     if not sheet.members and any(ensemble.weights):
         raise WorkspaceError("cost", f"no engine works: {'; '.join(sheet.notes)}", "mend one")
+    sheet = _as_they_run(workspace, sheet, display)
     plans = make_plans(
         ensemble,
         problem,
@@ -67,6 +73,26 @@ def measure_and_plan(
     write_costs(costs_file(workspace), sheet)
     write_plans(plans_file(workspace), ensemble, plans)
     return sheet, plans, True
+
+
+def _as_they_run(workspace: Workspace, sheet: CostSheet, display: Display) -> CostSheet:
+    """The sheet, corrected by one pass of all members over some images, in a fresh process."""
+    an_image = sheet.read + sum(seconds for _, seconds in sheet.decode)
+    an_image += sum(one.image_seconds(1) for one in sheet.members)
+    if not sheet.members:
+        return sheet
+    rows = min(max(LEAST_PASS, round(PASS_SECONDS / an_image)), MOST_PASS)
+    with TemporaryDirectory() as folder, display.progress("all members", 1, unit="passes"):
+        costs = Path(folder) / "costs.json"
+        write_costs(costs, sheet)
+        command = [sys.executable, "-m", "harness.cli.timed_pass", str(workspace.root), str(costs)]
+        done = subprocess.run([*command, str(rows)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = one_line(done.stderr.strip()[-300:])
+        display.say(f"warning: the members could not be timed together ({why})")
+        return sheet
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    return corrected(sheet, found["load"], found["predict"])
 
 
 def _stored(workspace: Workspace, ensemble: Ensemble) -> tuple[CostSheet, list[Plan]] | None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -141,6 +141,28 @@ def averaging_sentence(plan: Plan, sheet: CostSheet) -> str:
     return (
         f"{', '.join(used)}; averaging is expected to improve {plan.metric} by {plan.gain:.4f} "
         f"± {plan.gain_error:.4f}, by {' and '.join(sources)}"
+    )
+
+
+def corrected(sheet: CostSheet, loading: float, predicting: float) -> CostSheet:
+    """Return the sheet with all loads and all work on images so many times as long."""
+    members = []
+    for one in sheet.members:
+        cost = one.cost
+        slower = replace(
+            cost,
+            start_seconds=cost.start_seconds * loading,
+            load_seconds=cost.load_seconds * loading,
+            warm_up_seconds=cost.warm_up_seconds * loading,
+            image_seconds=cost.image_seconds * predicting,
+            image_seconds_p95=cost.image_seconds_p95 * predicting,
+        )
+        members.append(replace(one, cost=slower))
+    return replace(
+        sheet,
+        members=tuple(members),
+        read=sheet.read * predicting,
+        decode=tuple((size, seconds * predicting) for size, seconds in sheet.decode),
     )
 
 

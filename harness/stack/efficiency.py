@@ -12,7 +12,8 @@ def most_efficient(plans: Sequence[Plan], formula: str, best: float | None = Non
 
     ``score`` (as expected) and whole-process ``seconds`` are the plan's. ``best`` is the best score
     that anybody reaches, by default that of the plans. ``base`` is the score of the plan of no
-    stage, which the frontier begins with, else of the cheapest. ConfigError where the formula has no value.
+    stage, which the frontier begins with, else of the cheapest. ConfigError where the formula has
+    no value.
     """
     greater = plans[0].greater_is_better
     scores = [plan.expected for plan in plans]

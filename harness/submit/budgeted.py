@@ -208,7 +208,7 @@ def predict_within(
         progress = follow(
             plan,
             rows.paths,
-            _loader(workspace, plan, sheet),
+            stage_loader(workspace, plan, sheet),
             given,
             combine,
             write,
@@ -244,8 +244,8 @@ def read_plans(workspace: Workspace, ensemble: Ensemble) -> tuple[Plan, ...]:
     return stored.plans
 
 
-def _loader(workspace: Workspace, plan: Plan, sheet: "CostSheet") -> Callable[[int], "Engine"]:
-    """A function that makes a stage ready; models that earlier stages loaded are used again."""
+def stage_loader(workspace: Workspace, plan: Plan, sheet: "CostSheet") -> Callable[[int], "Engine"]:
+    """Return a function that makes a stage ready; models that are loaded are used again."""
     from harness.predict.engines import ENGINES, load_engine, open_run
     from harness.predict.views import InViews, allowed_views
 
