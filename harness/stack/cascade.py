@@ -22,6 +22,10 @@ from harness.stack.subset import Blends
 
 SHARES = np.unique(np.round(np.geomspace(0.01, 1.0, 48), 3))
 """Shares of the images that are tried."""
+DOUBT = 0.5
+"""Standard errors that sending images on must gain before it counts as a gain: chosen among
+thousands, a cascade looks better than it is."""
+FAVOUR = 1.0
 SMOOTH = ("log_loss", "brier", "rmse", "mae")
 """Metrics that a search may look at itself; all of them are losses."""
 
@@ -30,8 +34,8 @@ SMOOTH = ("log_loss", "brier", "rmse", "mae")
 class Send:
     """What sending the first images on is worth, for every one of ``SHARES``.
 
-    ``gain`` (shares,) is the mean loss over all rows that it takes off; ``rule`` (shares,) indexes
-    the kind's ``RULES``: the one that is best on all rows.
+    ``gain`` (shares,) is the mean loss over all rows that it takes off, less ``DOUBT`` standard
+    errors; ``rule`` (shares,) indexes the kind's ``RULES``: the one that is best on all rows.
     """
 
     gain: Array
@@ -199,7 +203,7 @@ class Nested:
     def _better(self, found: Array, before: Array) -> bool:
         """Whether predictions lose less than others by more than the difference's error."""
         gained = row_losses(self.problem, before) - row_losses(self.problem, found)
-        return bool(gained.mean() > gained.std() / np.sqrt(len(gained)))
+        return bool(gained.mean() > FAVOUR * gained.std() / np.sqrt(len(gained)))
 
     def _set(self, key: tuple[int, ...], method: str, predictions: Array) -> None:
         self.method[key] = method
@@ -267,15 +271,20 @@ def send(nested: Nested, urgencies: Array, gain: Array, among: Array) -> Send:
     """
     rows, folds = len(gain), len(nested.fold_rows)
     parts = np.zeros((len(urgencies), folds, len(SHARES)))
+    squares = np.zeros((len(urgencies), len(SHARES)))
     candidates = np.flatnonzero(among)
-    for part, values in zip(parts, urgencies, strict=True):
+    for part, square, values in zip(parts, squares, urgencies, strict=True):
         order = candidates[np.argsort(-values[candidates], kind="stable")]
         bins = np.searchsorted(np.round(SHARES * rows), np.arange(len(order)), side="right")
         inside = bins < len(SHARES)
         cells = nested.fold[order[inside]] * len(SHARES) + bins[inside]
         sums = np.bincount(cells, gain[order[inside]], minlength=folds * len(SHARES))
         part[:] = sums.reshape(folds, -1).cumsum(axis=1)
+        places = bins[inside]
+        square[:] = np.bincount(places, gain[order[inside]] ** 2, len(SHARES)).cumsum()
     totals = parts.sum(axis=1)
     chosen = (totals[:, None] - parts).argmax(axis=0)  # (folds, shares)
     gained = np.take_along_axis(parts, chosen[None], 0)[0].sum(axis=0)
-    return Send(gained / rows, totals.argmax(axis=0))
+    best = totals.argmax(axis=0)
+    error = np.sqrt(np.take_along_axis(squares, best[None], 0)[0])
+    return Send((gained - DOUBT * error) / rows, best)
