@@ -22,10 +22,9 @@ from harness.stack.subset import Blends
 
 SHARES = np.unique(np.round(np.geomspace(0.01, 1.0, 48), 3))
 """Shares of the images that are tried."""
-DOUBT = 0.5
-"""Standard errors that sending images on must gain before it counts as a gain: chosen among
-thousands, a cascade looks better than it is."""
-FAVOUR = 1.0
+DOUBT = 1.0
+"""Standard errors that are taken off what sending images on gains: chosen among thousands, a
+cascade looks better than it is."""
 SMOOTH = ("log_loss", "brier", "rmse", "mae")
 """Metrics that a search may look at itself; all of them are losses."""
 
@@ -66,6 +65,7 @@ class Nested:
         self.prior = prior(problem, slice(None))
         self.prior_loss = _constant_loss(problem, self.prior)
         self.learner = METHODS["ridge" if problem.kind == "values" else "logistic"]
+        self.luck = luck(problem, self.last(range(len(options))))
         self.method: dict[tuple[int, ...], str] = {}
         self._asked: set[tuple[int, ...]] = set()
         self._ordered: dict[tuple[int, ...], Blend] = {}
@@ -126,11 +126,15 @@ class Nested:
         return self._predictions[key]
 
     def losses(self, chosen: Sequence[int]) -> Array:
-        """(rows,): what the blend loses on each row, less what averaging its models takes off."""
+        """(rows,): what the blend loses on each row, less what averaging its models takes off.
+
+        Its members' luck is taken off, too.
+        """
         key = self.columns(chosen)
         if key not in self._losses:
             self._losses[key] = row_losses(self.problem, self.predictions(chosen))
-        return self._losses[key] - self.gain(chosen)
+        lucky = sum(weight * self.luck[member] for member, weight in self.weights(chosen).items())
+        return self._losses[key] + (lucky - self.gain(chosen))
 
     def urgencies(self, chosen: Sequence[int]) -> Array:
         """(rules, rows): by each of the kind's rules, how urgent a row is after these options."""
@@ -203,7 +207,7 @@ class Nested:
     def _better(self, found: Array, before: Array) -> bool:
         """Whether predictions lose less than others by more than the difference's error."""
         gained = row_losses(self.problem, before) - row_losses(self.problem, found)
-        return bool(gained.mean() > FAVOUR * gained.std() / np.sqrt(len(gained)))
+        return bool(gained.mean() > gained.std() / np.sqrt(len(gained)))
 
     def _set(self, key: tuple[int, ...], method: str, predictions: Array) -> None:
         self.method[key] = method
@@ -216,6 +220,25 @@ class Nested:
         # two inner parts choose a penalty as well, in half the time
         part = replace(_part(self.problem, columns), folds=self.fold % 2)
         return self.learner.fit(part, rows, 0)
+
+
+def luck(problem: Problem, columns: Mapping[str, int]) -> dict[str, float]:
+    """Return by how much each member's own loss is likely to look too low (or too high: negative).
+
+    ``columns``: {member: its place in the problem}. The losses of members that differ no more than
+    chance makes them differ are shrunk to their mean (James and Stein 1961): the noise is that of
+    each member's paired difference from the mean loss. Without this, what is added to an ensemble
+    would depend on which of several equal members looks best.
+    """
+    losses = np.stack([row_losses(problem, problem.predictions[i]) for i in columns.values()])
+    count, own = len(columns), losses.mean(axis=1)
+    if count < 4:
+        return dict.fromkeys(columns, 0.0)
+    noise = float(np.mean((losses - losses.mean(axis=0)).var(axis=1))) / losses.shape[1]
+    spread = float(own.var(ddof=1))
+    shrunk = min(1.0, (count - 3) / (count - 1) * noise / max(spread, 1e-300))
+    away = shrunk * (own.mean() - own)
+    return {member: float(one) for member, one in zip(columns, away, strict=True)}
 
 
 def urgencies(problem: Problem, mixture: Array, seen: Array) -> Array:
