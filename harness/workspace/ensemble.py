@@ -33,7 +33,6 @@ class Score:
     seconds: float
     over_mean: Estimate
     over_best: Estimate
-    indistinguishable_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,9 @@ class Ensemble:
     the digest of what decided its training ("" for a member of another tool).
     ``decision`` is what becomes of the blend's predictions; ``fold_decisions`` (one a fold,
     ascending) were fitted without the fold, so that others can be scored on its rows.
-    ``metadata`` are the columns that the blend gets beside the members. ``diversity`` and
-    ``fold_models`` are what the stage had to say about the members, in sentences. ``inputs`` is
-    the digest of all that it came from.
+    ``metadata`` are the columns that the blend gets beside the members. ``reason`` says by which
+    rule the method was chosen; ``diversity`` and ``fold_models`` are what the stage had to say
+    about the members, in sentences. ``inputs`` is the digest of all that it came from.
     """
 
     method: str
@@ -67,6 +66,7 @@ class Ensemble:
     weights: tuple[tuple[str, ...], ...]
     runs: tuple[str, ...]
     scores: tuple[Score, ...]
+    reason: str
     diversity: tuple[str, ...]
     fold_models: tuple[str, ...]
     blend: dict[str, Any]

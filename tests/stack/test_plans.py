@@ -34,6 +34,7 @@ def world(*costs: MemberCost, given: tuple[str, ...] = ()) -> tuple[Ensemble, Pr
         "low": 0.6,
         "high": 0.8,
         "rows": 240,
+        "reason": "",
         "diversity": (),
         "fold_models": (),
         "metadata": (),
