@@ -5,14 +5,18 @@ In each problem the harness chooses an ensemble, which is then scored on fresh r
 
 ``random``: 500 to 20,000 rows, 5 to 30 members, each as good as it happens to be, 100,000 fresh
 rows. ``equals``: six nearly equal members, where luck decides which looks best; cells of four
-metrics at 500 and at 2,000 rows, 40,000 fresh rows.
+metrics at 500 and at 2,000 rows, 40,000 fresh rows. ``plans``: the same cells, plans for 35 % and
+65 % of the seconds that all six members take.
 
     nested                  choice made without each fold, and the fresh rows' own sampling error
     nested_expected         the same without the fresh rows' sampling error
     nested_without_choice   the chosen method's own row of the table: its luck in being chosen stays
     in_sample               the method that looks best on the rows it was fitted on, with that score
 
-    python benchmarks/honesty.py [random] [equals] [--problems 200] [--jobs 2]
+    honest                  plans: the selection made without each fold
+    flattering              plans: nested blends, but the rows that chose the plan
+
+    python benchmarks/honesty.py [random] [equals] [plans] [--problems 200] [--jobs 2]
 """
 
 import argparse
@@ -27,15 +31,23 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.decision import Decision
 from harness.metrics import get_metric
+from harness.predict.plan import Costs
+from harness.stack.decide import fit_decision, rule_for
 from harness.stack.honest import Estimate, MethodScore, choose, evaluate, score_of_choice
+from harness.stack.priced import Purchase
 from harness.stack.problem import Problem
 from harness.stack.resample import bootstrap_counts, scorer
+from harness.stack.scored import Judge
+from harness.stack.select import Selection
 
 METHODS = ("best", "mean", "rank_mean", "vote", "weighted", "greedy", "logistic")
 KINDS = ("nested", "nested_expected", "nested_without_choice", "in_sample")
 RESULT = Path(__file__).parent / "results" / "honesty.json"
 ROWS = (500, 2_000)
+BUDGETS = (0.35, 0.65)
+"""Of the seconds that all members take."""
 TASKS = {
     "log_loss": ("multiclass", 3),
     "accuracy": ("multiclass", 3),
@@ -177,6 +189,73 @@ def trial(world: World, methods: tuple[str, ...], samples: int) -> dict[str, obj
     }
 
 
+def plan_trial(world: World, budgets: tuple[float, ...] = BUDGETS) -> dict[str, object]:
+    """One problem's record: for each budget the plan as ``held`` has it, and the mean's gain.
+
+    ``gain_over_mean`` is over the plain mean of the fastest members, as many as the budget pays
+    for, on fresh rows, in the plan's standard errors.
+    """
+    problem = world.problem()
+    draw = np.random.default_rng([world.seed, 4])
+    seconds = draw.uniform(0.8, 1.2, world.members)
+    purchases = [
+        Purchase(name, "any", 64, 1, False, 0.5, 0.02 * float(each), {1: name})
+        for name, each in zip(problem.names, seconds, strict=True)
+    ]
+    selection = Selection(problem, purchases, Costs(2.0, 0.1, ((64, 0.001),)), 1000)
+    rule = rule_for(problem)
+    judge = Judge(selection, rule)
+    base = selection.costs.base
+    limits = [base + share * (selection.prices.of_all(selection.first) - base) for share in budgets]
+    cascades = [selection.cascade(limit) for limit in limits]
+    believed, _ = judge.scores(cascades)
+    predictions, truth = world.sample(world.fresh_rows, 1)
+    sign = 1 if problem.metric.greater_is_better else -1
+    everything = np.arange(world.rows, dtype=np.intp)
+    record: dict[str, object] = {"sign": sign}
+    for share, limit, cascade, score in zip(budgets, limits, cascades, believed, strict=True):
+        fresh = problem.metric.score(
+            truth, score.decision.apply(selection.applied(cascade, predictions))
+        )
+        own = score.decision.apply(selection.predictions(cascade))
+        spread = 1.96 * score.error
+        flattering = problem.metric.score(problem.truth, own)
+        fitting: list[int] = []
+        for i in np.argsort(seconds):
+            if selection.prices.of_all([*fitting, int(i)]) <= limit:
+                fitting.append(int(i))
+        plain = problem.predictions[fitting].mean(axis=0)
+        decision = Decision() if rule is None else fit_decision(problem, plain, rule, 0, everything)
+        mean = problem.metric.score(truth, decision.apply(predictions[fitting].mean(axis=0)))
+        record[f"{share:.0%}"] = {
+            "honest": held(
+                Estimate(score.score, score.score - spread, score.score + spread), fresh, sign
+            ),
+            "flattering": held(
+                Estimate(flattering, flattering - spread, flattering + spread), fresh, sign
+            ),
+            "gain_over_mean": sign * (fresh - mean) / score.error,
+        }
+    return record
+
+
+def report_plans(trials: list[dict]) -> dict[str, object]:
+    """Coverage, optimism and gain of the plans at each budget."""
+    summary: dict[str, object] = {"problems": len(trials)}
+    for budget in [f"{share:.0%}" for share in BUDGETS]:
+        found = [trial[budget] for trial in trials]
+        summary[budget] = {
+            kind: {
+                "coverage": float(np.mean([one[kind]["covers"] for one in found])),
+                "mean_optimism_in_standard_errors": float(
+                    np.mean([one[kind]["optimism"] for one in found])
+                ),
+            }
+            for kind in ("honest", "flattering")
+        } | {"gain_over_mean": float(np.mean([one["gain_over_mean"] for one in found]))}
+    return summary
+
+
 def report(trials: list[dict]) -> dict[str, object]:
     """Coverage and optimism of each kind, and what the chosen gains over other choices.
 
@@ -210,7 +289,7 @@ def run(worlds: Iterable[World], of_world: Callable[[World], dict], jobs: int) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sections", nargs="*", help="random, equals; both if not said")
+    parser.add_argument("sections", nargs="*", help="random, equals, plans; all if not said")
     parser.add_argument("--problems", type=int, help="200; of equals 100 a cell")
     parser.add_argument("--first", type=int, default=0, help="seed of the first problem")
     parser.add_argument("--bootstrap", type=int, default=1000)
@@ -221,7 +300,7 @@ def main() -> None:
     options = parser.parse_args()
     methods = tuple(options.methods.split(","))
     of_world = partial(trial, methods=methods, samples=options.bootstrap)
-    for section in options.sections or ("random", "equals"):
+    for section in options.sections or ("random", "equals", "plans"):
         started = time.perf_counter()
         summary: dict[str, object] = {}
         if section == "random":
@@ -233,7 +312,10 @@ def main() -> None:
             seeds = range(options.first, options.first + (options.problems or 100))
             for metric, rows in cells([options.metric] if options.metric else TASKS):
                 worlds = [Equals(seed, metric, rows) for seed in seeds]
-                cell = report(run(worlds, of_world, options.jobs))
+                if section == "plans":
+                    cell = report_plans(run(worlds, plan_trial, options.jobs))
+                else:
+                    cell = report(run(worlds, of_world, options.jobs))
                 summary[f"{metric}, {rows} rows"] = cell
                 print(metric, rows, json.dumps(cell), flush=True)
         summary["seconds"] = round(time.perf_counter() - started, 1)
