@@ -94,9 +94,9 @@ def make_run(folder: Path, backbone: str, weights: str, pixels: np.ndarray, targ
     if not fold_files(folder):
         torch.manual_seed(0)
         network = build_features(backbone, weights, image_size=size, root=folder)
-        start_run(folder, {"model": as_plain(model), "targets": CLASSES}, {})
+        start_run(folder, {"model": as_plain(model), "targets": CLASSES, "task": "multiclass"}, {})
         save_arrays(folder / "backbone.safetensors", arrays(network))
-        device = choose_device("fp32", training=False)
+        device = choose_device("fp32")
         features = np.concatenate(
             [predict_batch(network, pixels[i : i + 16], device) for i in range(0, len(pixels), 16)]
         )
