@@ -14,19 +14,23 @@ numbers of test images; the loss is always that of the 656 hidden ones.
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from deadline_pool import FOLDS, Pool, load_pool
-from harness.stack.frontier import Choice, Peers
 
 from harness.metrics import get_metric
-from harness.predict.plan import Costs, Plan, apply_plan, blend
-from harness.stack.chosen import combiner
-from harness.stack.priced import Option
+from harness.predict.plan import Costs, blend
+from harness.stack.priced import Cascade, Purchase
 from harness.stack.problem import Problem
+from harness.stack.scored import Judge
 from harness.stack.select import Selection
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "stack"))
+
+from peers import Choice, Peers
 
 RESULT = Path(__file__).parent / "results" / "deadline.json"
 BUDGETS = (3, 3.5, 4, 4.5, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 120, np.inf)
@@ -36,24 +40,27 @@ HIDDEN_KEYS = ("table", "rows", "singles")
 
 def selection(pool: Pool, rows: int, *, learn: bool = True) -> Selection:
     costs = pool.costs
-    options = []
-    for backbone, size, views in pool.oof:
+    columns = {f"{b}-{s} in {views}": values for (b, s, views), values in pool.oof.items()}
+    purchases = []
+    for backbone, size in dict.fromkeys((b, s) for b, s, _ in pool.oof):
         member = f"{backbone}-{size}"
-        options.append(
-            Option(
-                name=f"{member}-views-{views}",
+        purchases.append(
+            Purchase(
                 member=member,
                 engine="torch bf16",
-                folds=FOLDS,
-                views=views,
                 size=size,
-                fixed_seconds=costs["load_seconds"][member],
-                image_seconds=views * costs["image_seconds"][member],
+                models=FOLDS,
+                shared=True,
+                load_seconds=costs["load_seconds"][member],
+                image_seconds=costs["image_seconds"][member],
+                columns={
+                    v: f"{member} in {v}" for b, s, v in pool.oof if (b, s) == (backbone, size)
+                },
             )
         )
     problem = Problem(
-        names=tuple(option.name for option in options),
-        predictions=np.stack(list(pool.oof.values())),
+        names=tuple(columns),
+        predictions=np.stack(list(columns.values())),
         truth=pool.truth,
         folds=pool.folds,
         task="multiclass",
@@ -62,21 +69,20 @@ def selection(pool: Pool, rows: int, *, learn: bool = True) -> Selection:
     read = min(costs["decode_seconds"].values())  # at the images' own size: nothing to resize
     decode = tuple((int(size), s - read) for size, s in costs["decode_seconds"].items())
     whole = Costs(costs["base_seconds"], WRITE_SECONDS, decode, read)
-    return Selection(problem, options, whole, rows, learn=learn)
+    return Selection(problem, purchases, whole, rows, learn=learn)
 
 
 class Hidden:
     """The hidden rows: losses of plans and of choices, row by row."""
 
     def __init__(self, pool: Pool, chosen_from: Selection) -> None:
-        by_name = {f"{b}-{s}-views-{v}": values for (b, s, v), values in pool.test.items()}
-        self.names = [option.name for option in chosen_from.options]
-        self.predictions = np.stack([by_name[name] for name in self.names])
+        by_name = {f"{b}-{s} in {v}": values for (b, s, v), values in pool.test.items()}
+        self.selection = chosen_from
+        self.predictions = np.stack([by_name[name] for name in chosen_from.problem.names])
         self.truth, self.prior = pool.test_truth, chosen_from.nested.prior
 
-    def of_plan(self, plan: Plan) -> np.ndarray:
-        used = [self.names.index(stage.option) for stage in plan.stages]
-        return self._losses(apply_plan(plan, self.predictions[used], combiner(plan)))
+    def of_plan(self, cascade: Cascade) -> np.ndarray:
+        return self._losses(self.selection.applied(cascade, self.predictions))
 
     def of_choice(self, choice: Choice, budget: float) -> np.ndarray:
         if not choice.options or choice.seconds > budget:
@@ -94,20 +100,25 @@ def compare(pool: Pool, rows: int, *, learn: bool) -> dict:
     chose_in = time.perf_counter() - started
     hidden, peers = Hidden(pool, ours), Peers(ours)
     scale = max(1.0, rows / len(pool.test_truth))
-    base = ours.prices.costs.base
+    base = ours.costs.base
+    budgets = [base + (b - base) * scale if b > base else b for b in BUDGETS]
+    cascades = [ours.cascade(budget) for budget in budgets]
+    scores, _ = Judge(ours).scores(cascades)
     table = []
-    for budget in BUDGETS:
-        budget = base + (budget - base) * scale if budget > base else budget
-        plan = ours.plan(budget)
-        our_losses = hidden.of_plan(plan)
+    for budget, cascade, believed in zip(budgets, cascades, scores, strict=True):
+        our_losses = hidden.of_plan(cascade)
         record: dict = {
             "budget": _number(budget),
             "ours": {
                 "log_loss": round(float(our_losses.mean()), 4),
-                "seconds": round(plan.seconds, 2),
-                "nested": round(plan.score, 4),
-                "error": round(plan.error, 4),
-                "stages": [[s.option, round(s.share, 3)] for s in plan.stages if s.share],
+                "seconds": round(cascade.seconds, 2),
+                "nested": round(believed.score, 4),
+                "error": round(believed.error, 4),
+                "stages": [
+                    [ours.options[i].name, round(share, 3)]
+                    for i, share, _ in cascade.stages
+                    if share
+                ],
             },
         }
         behind = []
@@ -118,7 +129,7 @@ def compare(pool: Pool, rows: int, *, learn: bool) -> dict:
             record[name] = {
                 "log_loss": round(float(losses.mean()), 4),
                 "seconds": round(choice.seconds, 2),
-                "options": [ours.options[i].name for i in choice.options],
+                "options": [peers.options[i].name for i in choice.options],
             }
             if choice.seconds > budget:
                 record[name]["late"] = True
@@ -136,11 +147,11 @@ def compare(pool: Pool, rows: int, *, learn: bool) -> dict:
         "table": table,
         "budgets_where_worse_beyond_one_error": [r["budget"] for r in worse],
         "mean_behind_best_peer": round(float(np.mean([r["behind_best_peer"] for r in table])), 4),
-        **shares_needed(ours, hidden),
+        **shares_needed(ours, hidden, peers),
     }
 
 
-def shares_needed(ours: Selection, hidden: Hidden) -> dict:
+def shares_needed(ours: Selection, hidden: Hidden, peers: Peers) -> dict:
     """Seconds until the frontier has a goal's loss on the hidden rows, as a share of the goal's.
 
     ``unlimited_weighted`` is the best convex blend of all members (within 0.5 %), for all images;
@@ -148,9 +159,8 @@ def shares_needed(ours: Selection, hidden: Hidden) -> dict:
     the best OOF score; ``singles`` the median over all members. ``lasting`` is the share from
     which on no dearer plan of the frontier is worse than the goal.
     """
-    plans = [ours.plan_of(one) for one in ours.frontier]
-    losses = np.array([hidden.of_plan(plan).mean() for plan in plans])
-    seconds = np.array([plan.seconds for plan in plans])
+    losses = np.array([hidden.of_plan(one).mean() for one in ours.frontier])
+    seconds = np.array([one.seconds for one in ours.frontier])
 
     def needed(target: float, whole: float) -> dict:
         enough = losses <= target
@@ -166,15 +176,16 @@ def shares_needed(ours: Selection, hidden: Hidden) -> dict:
 
     def alone(options: tuple[int, ...], weights: tuple[float, ...], tolerance: float) -> dict:
         loss = float(hidden.of_choice(Choice(options, weights, 0, 0), np.inf).mean())
-        return needed(loss * tolerance, ours.seconds_of(options))
+        return needed(loss * tolerance, peers.prices.of_all(options))
 
-    everyone = ours.subsets[0].options
-    best = Peers(ours).best_single(np.inf).options
-    singles = {option.name: alone((i,), (1.0,), 1.0) for i, option in enumerate(ours.options)}
+    fitted = ours.nested.whole.fit(range(len(peers.options)))[1]
+    everyone = tuple(int(i) for i in np.flatnonzero(fitted > 1e-6))
+    best = peers.best_single(np.inf).options
+    singles = {option.name: alone((i,), (1.0,), 1.0) for i, option in enumerate(peers.options)}
     return {
-        "unlimited_weighted": alone(everyone, ours.weights(everyone), 1.005),
+        "unlimited_weighted": alone(everyone, tuple(fitted[list(everyone)]), 1.005),
         "own_unlimited": needed(float(losses[-1]) * 1.005, float(seconds[-1])),
-        "best_single": {"option": ours.options[best[0]].name, **alone(best, (1.0,), 1.0)},
+        "best_single": {"option": peers.options[best[0]].name, **alone(best, (1.0,), 1.0)},
         "singles": singles,
         "singles_median_share": float(
             np.median([s.get("share", np.inf) for s in singles.values()])

@@ -98,7 +98,7 @@ def features(rows: Rows, backbone: str, size: int, mirrored: bool) -> np.ndarray
         from harness.predict.engine import BATCH, choose_device, predict_batch
 
         pixels = cached_images(rows.paths, size, CACHE / "images").pixels
-        device = choose_device("auto", training=False)
+        device = choose_device("auto")
         module = device.place(network(backbone, size))
         started = time.perf_counter()
         outputs = []
@@ -140,7 +140,7 @@ def measure_costs(rows: Rows) -> dict:
     """
     from harness.predict.engine import BATCH, choose_device, predict_batch
 
-    device = choose_device("auto", training=False)
+    device = choose_device("auto")
     keys = [(backbone, size) for backbone, size, _ in MEMBERS]
     loads: dict = {key: [] for key in keys}
     images: dict = {key: [] for key in keys}

@@ -11,7 +11,8 @@ BEGIN, END = "<!-- figures: make bench -->", "<!-- end of figures -->"
 
 def table() -> str:
     """The table in Markdown."""
-    folds, stack, honesty = (read(name) for name in ("folds", "stack", "honesty"))
+    folds, stack = read("folds"), read("stack")
+    honesty = read("honesty")["random"]
     engines, deadline, simulation = map(read, ("engines", "deadline", "deadline_simulation"))
     loaded, killed = (read("promise")[part] for part in ("loaded", "killed"))
     stratified, grouped = folds["stratified"], folds["grouped"]

@@ -91,12 +91,10 @@ def difference_table(ensemble: Ensemble, width: int) -> Table:
 
 
 def ensemble_notes(ensemble: Ensemble) -> tuple[str, ...]:
-    """What the table leaves to be said: ties, the decision, the members' diversity, the worth of
-    fold models."""
-    others = ensemble.chosen.indistinguishable_from
-    tied = (f"{ensemble.method} is not distinguishable from {_listed(others)}.",) if others else ()
-    decided = ensemble.decision.sentence(ensemble.targets)
-    return (*tied, *((decided,) if decided else ()), *ensemble.diversity, *ensemble.fold_models)
+    """Return what the table leaves to be said: why this method, the decision, the members'
+    diversity, the worth of fold models."""
+    said = (ensemble.reason, ensemble.decision.sentence(ensemble.targets))
+    return (*filter(None, said), *ensemble.diversity, *ensemble.fold_models)
 
 
 def ledger_table(entries: Sequence[Entry], width: int) -> Table:
@@ -187,7 +185,3 @@ def _gain(gain: Estimate, width: int) -> str:
         return ""
     interval = f"{gain.low:+.4f} to {gain.high:+.4f}"
     return f"{gain.value:+.4f} ({interval})" if width >= WIDE else interval
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

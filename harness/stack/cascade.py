@@ -22,6 +22,9 @@ from harness.stack.subset import Blends
 
 SHARES = np.unique(np.round(np.geomspace(0.01, 1.0, 48), 3))
 """Shares of the images that are tried."""
+DOUBT = 1.0
+"""Standard errors that are taken off what sending images on gains: chosen among thousands, a
+cascade looks better than it is."""
 SMOOTH = ("log_loss", "brier", "rmse", "mae")
 """Metrics that a search may look at itself; all of them are losses."""
 
@@ -30,8 +33,8 @@ SMOOTH = ("log_loss", "brier", "rmse", "mae")
 class Send:
     """What sending the first images on is worth, for every one of ``SHARES``.
 
-    ``gain`` (shares,) is the mean loss over all rows that it takes off; ``rule`` (shares,) indexes
-    the kind's ``RULES``: the one that is best on all rows.
+    ``gain`` (shares,) is the mean loss over all rows that it takes off, less ``DOUBT`` standard
+    errors; ``rule`` (shares,) indexes the kind's ``RULES``: the one that is best on all rows.
     """
 
     gain: Array
@@ -62,6 +65,7 @@ class Nested:
         self.prior = prior(problem, slice(None))
         self.prior_loss = _constant_loss(problem, self.prior)
         self.learner = METHODS["ridge" if problem.kind == "values" else "logistic"]
+        self.luck = luck(problem, self.last(range(len(options))))
         self.method: dict[tuple[int, ...], str] = {}
         self._asked: set[tuple[int, ...]] = set()
         self._ordered: dict[tuple[int, ...], Blend] = {}
@@ -122,11 +126,15 @@ class Nested:
         return self._predictions[key]
 
     def losses(self, chosen: Sequence[int]) -> Array:
-        """(rows,): what the blend loses on each row, less what averaging its models takes off."""
+        """(rows,): what the blend loses on each row, less what averaging its models takes off.
+
+        Its members' luck is taken off, too.
+        """
         key = self.columns(chosen)
         if key not in self._losses:
             self._losses[key] = row_losses(self.problem, self.predictions(chosen))
-        return self._losses[key] - self.gain(chosen)
+        lucky = sum(weight * self.luck[member] for member, weight in self.weights(chosen).items())
+        return self._losses[key] + (lucky - self.gain(chosen))
 
     def urgencies(self, chosen: Sequence[int]) -> Array:
         """(rules, rows): by each of the kind's rules, how urgent a row is after these options."""
@@ -214,6 +222,25 @@ class Nested:
         return self.learner.fit(part, rows, 0)
 
 
+def luck(problem: Problem, columns: Mapping[str, int]) -> dict[str, float]:
+    """Return by how much each member's own loss is likely to look too low (or too high: negative).
+
+    ``columns``: {member: its place in the problem}. The losses of members that differ no more than
+    chance makes them differ are shrunk to their mean (James and Stein 1961): the noise is that of
+    each member's paired difference from the mean loss. Without this, what is added to an ensemble
+    would depend on which of several equal members looks best.
+    """
+    losses = np.stack([row_losses(problem, problem.predictions[i]) for i in columns.values()])
+    count, own = len(columns), losses.mean(axis=1)
+    if count < 4:
+        return dict.fromkeys(columns, 0.0)
+    noise = float(np.mean((losses - losses.mean(axis=0)).var(axis=1))) / losses.shape[1]
+    spread = float(own.var(ddof=1))
+    shrunk = min(1.0, (count - 3) / (count - 1) * noise / max(spread, 1e-300))
+    away = shrunk * (own.mean() - own)
+    return {member: float(one) for member, one in zip(columns, away, strict=True)}
+
+
 def urgencies(problem: Problem, mixture: Array, seen: Array) -> Array:
     """(rules, rows) of a mixture (rows, targets) of ``seen`` (members, rows, targets)."""
     kind = problem.kind
@@ -267,15 +294,20 @@ def send(nested: Nested, urgencies: Array, gain: Array, among: Array) -> Send:
     """
     rows, folds = len(gain), len(nested.fold_rows)
     parts = np.zeros((len(urgencies), folds, len(SHARES)))
+    squares = np.zeros((len(urgencies), len(SHARES)))
     candidates = np.flatnonzero(among)
-    for part, values in zip(parts, urgencies, strict=True):
+    for part, square, values in zip(parts, squares, urgencies, strict=True):
         order = candidates[np.argsort(-values[candidates], kind="stable")]
         bins = np.searchsorted(np.round(SHARES * rows), np.arange(len(order)), side="right")
         inside = bins < len(SHARES)
         cells = nested.fold[order[inside]] * len(SHARES) + bins[inside]
         sums = np.bincount(cells, gain[order[inside]], minlength=folds * len(SHARES))
         part[:] = sums.reshape(folds, -1).cumsum(axis=1)
+        places = bins[inside]
+        square[:] = np.bincount(places, gain[order[inside]] ** 2, len(SHARES)).cumsum()
     totals = parts.sum(axis=1)
     chosen = (totals[:, None] - parts).argmax(axis=0)  # (folds, shares)
     gained = np.take_along_axis(parts, chosen[None], 0)[0].sum(axis=0)
-    return Send(gained / rows, totals.argmax(axis=0))
+    best = totals.argmax(axis=0)
+    error = np.sqrt(np.take_along_axis(squares, best[None], 0)[0])
+    return Send((gained - DOUBT * error) / rows, best)

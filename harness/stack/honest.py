@@ -28,11 +28,10 @@ class MethodScore:
     """One method's row of the table.
 
     ``nested`` is scored on rows that nothing was fitted on, in the metric's own direction;
-    ``in_sample`` on the rows it was fitted on. Differences are turned so that positive is better.
-    ``behind`` is the distance from the best nested score (0 or more) and ``behind_error`` the
-    standard error of that paired difference. ``indistinguishable_from`` names the other methods
-    whose difference's interval includes zero. ``blend`` is fitted on all rows; ``predictions``
-    (rows, targets) are the nested ones, as decided.
+    ``in_sample`` on the rows it was fitted on. Differences are turned so that positive is better,
+    and so is ``quality`` (1 + samples,): the nested score, then the same under bootstrap samples
+    that all methods share. ``blend`` is fitted on all rows; ``predictions`` (rows, targets) are
+    the nested ones, as decided.
 
     A decision rule that was searched for makes a method of its own, such as "mean+thresholds".
     ``decision`` is fitted on all rows, ``fold_decisions`` (one a fold, ascending) on the others.
@@ -43,13 +42,11 @@ class MethodScore:
     in_sample: float
     over_mean: Estimate
     over_best: Estimate
-    behind: float
-    behind_error: float
-    indistinguishable_from: tuple[str, ...]
     seconds: float
     blend: Blend
     decision: Decision
     fold_decisions: tuple[Decision, ...]
+    quality: Array = field(repr=False, compare=False)
     predictions: Array = field(repr=False, compare=False)
 
 
@@ -77,14 +74,7 @@ def evaluate(
     names = [one.name for one in fitted]
     nested = [one.predictions for one in fitted]
     whole, samples = bootstrap_scores(problem, nested, slice(None), bootstrap, seed)
-    sign = 1 if problem.metric.greater_is_better else -1
-    leader = int((sign * whole).argmax())
-
-    def difference(one: int, other: int) -> Estimate:
-        return estimate(
-            sign * (whole[one] - whole[other]), sign * (samples[:, one] - samples[:, other])
-        )
-
+    quality = _quality(problem.metric, whole, samples)
     scores = []
     for i, one in enumerate(fitted):
         in_sample = one.decision.apply(one.blend.apply(problem.predictions, problem.metadata))
@@ -95,19 +85,13 @@ def evaluate(
                     estimate(whole[i], samples[:, i]), problem.metric, problem.draws
                 ),
                 in_sample=problem.metric.score(problem.truth, in_sample),
-                over_mean=difference(i, names.index("mean")),
-                over_best=difference(i, names.index("best")),
-                behind=float(abs(whole[leader] - whole[i])),
-                behind_error=float(np.std(samples[:, leader] - samples[:, i])),
-                indistinguishable_from=tuple(
-                    name
-                    for j, name in enumerate(names)
-                    if j != i and difference(i, j).includes_zero
-                ),
+                over_mean=_lead(quality[i], quality[names.index("mean")]),
+                over_best=_lead(quality[i], quality[names.index("best")]),
                 seconds=one.seconds,
                 blend=one.blend,
                 decision=one.decision,
                 fold_decisions=one.fold_decisions,
+                quality=quality[i],
                 predictions=one.predictions,
             )
         )
@@ -115,19 +99,48 @@ def evaluate(
 
 
 def choose(scores: Sequence[MethodScore]) -> MethodScore:
-    """The simplest method within one standard error of the best (Breiman et al. 1984).
+    """The simplest ensemble within one standard error of the best one (Breiman et al. 1984).
 
-    The error is that of the paired difference from the best, which is much smaller than that of
-    either score: both were scored on the same rows.
+    ``scores`` are simplest first, as ``evaluate`` returns them. The error is that of the paired
+    difference from the best, which is much smaller than that of either score: both were scored on
+    the same rows. A single member is chosen only if it is better than that ensemble beyond noise:
+    the 95 % interval of the difference is above zero. The luckiest of several members looks good.
     """
-    within = [score for score in scores if score.behind <= score.behind_error]
-    order = list(METHODS)
+    return scores[_pick(_single(scores), _qualities(scores))]
 
-    def complexity(score: MethodScore) -> tuple[int, bool]:
-        method, _, rule = score.method.partition("+")
-        return order.index(method), bool(rule)
 
-    return min(within, key=complexity)
+def reason(scores: Sequence[MethodScore]) -> str:
+    """Return a sentence that says by which rule and numbers ``choose`` chose; "" for one member."""
+    single, quality = _single(scores), _qualities(scores)
+    if single.all():
+        return ""
+    chosen = _pick(single, quality)
+    name = f"{scores[chosen].method} is chosen"
+    ensembles = np.flatnonzero(~single)
+    if single[chosen]:
+        rival = _simplest(ensembles, quality)
+        lead = _lead(quality[chosen], quality[rival])
+        return (
+            f"{name}: one member leads {scores[rival].method} by {lead.value:.4f} "
+            f"(95 % interval {lead.low:.4f} to {lead.high:.4f})."
+        )
+    leader = ensembles[quality[ensembles, 0].argmax()]
+    behind, error = _behind(quality, leader)
+    if chosen != leader:
+        return (
+            f"{name}: the simplest ensemble within one standard error of the best "
+            f"({behind[chosen]:.4f} behind {scores[leader].method}, "
+            f"standard error {error[chosen]:.4f})."
+        )
+    simpler = ensembles[ensembles < chosen]
+    if not len(simpler):
+        return f"{name}: the simplest ensemble is also the best."
+    nearest = min(simpler, key=lambda i: float(behind[i] - error[i]))
+    return (
+        f"{name}: the best ensemble, and no simpler one is within one standard error of it "
+        f"({scores[nearest].method} is {behind[nearest]:.4f} behind, "
+        f"standard error {error[nearest]:.4f})."
+    )
 
 
 def score_of_choice(
@@ -140,14 +153,14 @@ def score_of_choice(
     final one is the optimism of choosing. It is taken off the final choice's estimate, and its
     own error (from its spread over the folds) widens the interval.
     """
-    final = scores.index(choose(scores))
+    single = _single(scores)
+    final = _pick(single, _qualities(scores))
     predictions = [score.predictions for score in scores]
-    sign = 1 if problem.metric.greater_is_better else -1
     parts = []
     for fold in problem.fold_numbers(slice(None)):
         inside, outside = problem.folds != fold, problem.folds == fold
         whole, samples = bootstrap_scores(problem, predictions, inside, bootstrap, seed)
-        picked = _simplest_within_error(sign * whole, samples)
+        picked = _pick(single, _quality(problem.metric, whole, samples))
         optimism = 0.0
         if picked != final:
             pair = [predictions[final], predictions[picked]]
@@ -208,11 +221,46 @@ def _applicable(problem: Problem, methods: Sequence[str]) -> list[Method]:
     ]
 
 
-def _simplest_within_error(quality: Array, samples: Array) -> int:
-    """The first method whose distance from the best is within that difference's error."""
-    best = int(quality.argmax())
-    error = np.std(samples - samples[:, [best]], axis=0)
-    return int(np.flatnonzero(quality[best] - quality <= error)[0])
+def _pick(single: Array, quality: Array) -> int:
+    """Return the place of the method that ``choose`` chooses.
+
+    ``single`` (methods,) marks those that use one member; ``quality`` (methods, 1 + samples) are
+    scores as in ``MethodScore``.
+    """
+    alone, ensembles = np.flatnonzero(single), np.flatnonzero(~single)
+    if not len(alone) or not len(ensembles):
+        return _simplest(np.arange(len(single)), quality)
+    ensemble, member = _simplest(ensembles, quality), _simplest(alone, quality)
+    return member if _lead(quality[member], quality[ensemble]).low > 0 else ensemble
+
+
+def _simplest(places: Array, quality: Array) -> int:
+    """Return the first of ``places`` within one standard error of the best of them."""
+    behind, error = _behind(quality, places[quality[places, 0].argmax()])
+    return int(places[behind[places] <= error[places]][0])
+
+
+def _behind(quality: Array, leader: int) -> tuple[Array, Array]:
+    """(methods,) distances from the leader, and the standard errors of these differences."""
+    difference = quality[leader] - quality
+    return difference[:, 0], difference[:, 1:].std(axis=1)
+
+
+def _lead(one: Array, other: Array) -> Estimate:
+    return estimate(float(one[0] - other[0]), one[1:] - other[1:])
+
+
+def _single(scores: Sequence[MethodScore]) -> Array:
+    return np.array([len(score.blend.members_used) == 1 for score in scores])
+
+
+def _qualities(scores: Sequence[MethodScore]) -> Array:
+    return np.stack([score.quality for score in scores])
+
+
+def _quality(metric: Metric, whole: Array, samples: Array) -> Array:
+    """(methods, 1 + samples) of what ``bootstrap_scores`` returns: greater is better."""
+    return (1 if metric.greater_is_better else -1) * np.vstack([whole, samples]).T
 
 
 def never_certain(given: Estimate, metric: Metric, draws: int) -> Estimate:

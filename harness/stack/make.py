@@ -16,7 +16,7 @@ from harness.errors import WorkspaceError
 from harness.files import digest
 from harness.metrics import Metric
 from harness.stack.diversity import diversity
-from harness.stack.honest import MethodScore, choose, evaluate, score_of_choice
+from harness.stack.honest import MethodScore, choose, evaluate, reason, score_of_choice
 from harness.stack.members import NO_HOLDOUT, Judged, Member, judge, read_members
 from harness.stack.problem import Problem
 from harness.workspace import Workspace
@@ -152,10 +152,10 @@ def _ensemble(
                 seconds=score.seconds,
                 over_mean=score.over_mean,
                 over_best=score.over_best,
-                indistinguishable_from=score.indistinguishable_from,
             )
             for score in scores
         ),
+        reason=reason(scores),
         diversity=diversity(problem, seed=seed, families=families).sentences,
         fold_models=said if len(training.holdout_rows) else (NO_HOLDOUT,),
         blend=chosen.blend.to_json(),

@@ -256,7 +256,8 @@ class Selection:
         return self.orders.climb(own)
 
     def _frontier(self, learn: bool) -> list[Cascade]:
-        orders = [self.orders.order(s) for s in spread(self.subsets[::-1], ORDERS)]
+        fastest = sorted(self.first, key=lambda i: (self.prices.of_all((i,)), i))
+        orders = [tuple(fastest), *map(self.orders.order, spread(self.subsets[::-1], ORDERS))]
         orders = list(dict.fromkeys(self.orders.climb(order) for order in orders))
         front = cascades(self.nested, self.prices, orders, self._nothing())
         if learn:  # what is learnt moves the frontier

@@ -33,7 +33,6 @@ class Score:
     seconds: float
     over_mean: Estimate
     over_best: Estimate
-    indistinguishable_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ class Ensemble:
     test-time views that every run predicts in.
     ``decision`` is what becomes of the blend's predictions; ``fold_decisions`` (one a fold,
     ascending) were fitted without the fold, so that others can be scored on its rows.
-    ``metadata`` are the columns that the blend gets beside the members. ``diversity`` and
-    ``fold_models`` are what the stage had to say about the members, in sentences. ``inputs`` is
-    the digest of all that it came from.
+    ``metadata`` are the columns that the blend gets beside the members. ``reason`` says by which
+    rule the method was chosen; ``diversity`` and ``fold_models`` are what the stage had to say
+    about the members, in sentences. ``inputs`` is the digest of all that it came from.
     """
 
     method: str
@@ -69,6 +68,7 @@ class Ensemble:
     runs: tuple[str, ...]
     views: tuple[str, ...]
     scores: tuple[Score, ...]
+    reason: str
     diversity: tuple[str, ...]
     fold_models: tuple[str, ...]
     blend: dict[str, Any]
@@ -86,8 +86,6 @@ class Ensemble:
         if not self.used or not set(self.used) <= set(self.members):
             raise ValueError("what is used is no member")
         names = [name for some in (self.members, *self.weights) for name in some]
-        if not self.views:
-            raise ValueError("there is no view to predict in")
         if any(Path(name).name != name for name in names):
             raise ValueError("a member or its weights lie elsewhere")
         if self.method not in [score.method for score in self.scores]:

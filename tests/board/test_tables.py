@@ -16,9 +16,8 @@ GAIN = Estimate(0.0123, -0.0034, 0.0280)
 
 
 def score(method: str, nested: float, over_mean: Estimate = GAIN) -> Score:
-    same = ("mean", "greedy") if method == "weighted" else ()
     low, high = nested - 0.025, nested + 0.025
-    return Score(method, nested, low, high, nested - 0.1, 2.5, over_mean, GAIN, same)
+    return Score(method, nested, low, high, nested - 0.1, 2.5, over_mean, GAIN)
 
 
 ENSEMBLE = Ensemble(
@@ -40,6 +39,7 @@ ENSEMBLE = Ensemble(
         score("bagged_logistic", 0.511),
         score("weighted", 0.51),
     ),
+    reason="weighted is chosen: the simplest ensemble is also the best.",
     diversity=("Most alike: a and b.",),
     fold_models=("Not measured.",),
     blend={},
@@ -124,11 +124,11 @@ def test_members_say_whether_they_are_used() -> None:
     assert "not used" not in used
 
 
-def test_what_cannot_be_told_apart_is_said() -> None:
+def test_the_notes_begin_with_the_reason_for_the_choice() -> None:
     assert ensemble_notes(ENSEMBLE) == (
-        "weighted is not distinguishable from mean or greedy.",
+        "weighted is chosen: the simplest ensemble is also the best.",
         "Most alike: a and b.",
         "Not measured.",
     )
-    alone = replace(ENSEMBLE, scores=(score("best", 0.53),), method="best")
+    alone = replace(ENSEMBLE, reason="")
     assert ensemble_notes(alone) == ("Most alike: a and b.", "Not measured.")

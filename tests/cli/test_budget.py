@@ -71,6 +71,11 @@ def test_time_enough_completes_the_plan_and_is_left_alone_afterwards(planned: Pa
     rows, sidecar = submission(planned, "long")
     assert sidecar["completed"] is True
     assert not any(is_prior(row) for row in rows)
+    assert run(planned, "submit", "--name", "plain").returncode == 0
+    plain, _ = submission(planned, "plain")  # time enough: as without a budget
+    for ours, theirs in zip(rows, plain, strict=True):
+        for label in CLASSES:
+            assert float(ours[label]) == pytest.approx(float(theirs[label]), abs=0.02)
     sets = sidecar["member_sets"]
     assert all(sets[number] for number in sidecar["row_sets"])  # type: ignore[index,attr-defined]
     assert set(sidecar["spent"]) == {"start", "load", "predict", "write"}  # type: ignore[call-overload]

@@ -8,13 +8,17 @@ import pytest
 
 from harness.errors import WorkspaceError
 from harness.predict.cost import (
+    Averaging,
     CostSheet,
     MemberCost,
+    averaging_sentence,
+    corrected,
     measure_decoding,
     read_costs,
     write_costs,
 )
 from harness.predict.measure import EngineCost
+from harness.predict.plan import Plan, Stage
 
 
 def member(name: str, *, shared: bool, start: float, engine: str = "torch-fp32") -> MemberCost:
@@ -54,6 +58,49 @@ def test_what_all_members_share_is_paid_once() -> None:
     assert costs.write == pytest.approx(1.0)  # ten times the rows
     assert SHEET.costs(10).write == pytest.approx(0.1)  # but never less than was measured
     assert costs.images([64, 64]) == pytest.approx(0.003)
+
+
+def test_a_pass_that_takes_longer_makes_loads_and_images_dearer() -> None:
+    slower = corrected(SHEET, 2.0, 1.5)
+    assert slower.members[1].fixed_seconds(1) == pytest.approx(2 * 0.75)
+    assert slower.members[1].image_seconds(2) == pytest.approx(1.5 * 0.02)
+    before, after = SHEET.costs(100), slower.costs(100)
+    assert after.imports(["torch"]) == pytest.approx(2 * before.imports(["torch"]))
+    assert after.images([64]) == pytest.approx(1.5 * before.images([64]))
+    assert (after.start, after.write) == (before.start, before.write)
+
+
+def test_what_is_averaged_is_said_with_its_gain_and_its_source() -> None:
+    costs = SHEET.costs(100)
+    stages = tuple(
+        Stage(name, name, "torch-fp32", models, (0, 1), 64, share, "", 0.1, 0.01, 0.5, "torch")
+        for name, models, share in (("a", (0, 3), 1.0), ("b", (0, 2), 1.0), ("b", (2, 3), 0.0))
+    )
+    plan = Plan(
+        kind="classes",
+        metric="log_loss",
+        greater_is_better=False,
+        stages=stages,
+        blends=({},) * 3,
+        weights=(0.5, 0.5),
+        prior=(0.5, 0.5),
+        costs=costs,
+        rows=100,
+        seconds=9.0,
+        score=0.5,
+        error=0.1,
+        gain=0.0125,
+        gain_error=0.002,
+    )
+    said = averaging_sentence(plan, SHEET)
+    assert said == "b by 2 of 3 fold models (what averaging them gains could not be estimated)"
+    known = replace(SHEET, averaging=(Averaging("b", 0.1, 0.1, 0.01, 3, 128, "test images"),))
+    assert averaging_sentence(plan, known) == (
+        "b by 2 of 3 fold models; averaging is expected to improve log_loss by 0.0125 ± 0.0020, "
+        "by 128 rows of the test images"
+    )
+    heads = replace(plan, stages=stages[:1], blends=({},), weights=(1.0,))
+    assert averaging_sentence(heads, known) == ""  # heads on one backbone are no choice
 
 
 def test_a_sheet_survives_its_file(tmp_path: Path) -> None:

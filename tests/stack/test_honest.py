@@ -11,7 +11,14 @@ from harness.errors import ConfigError
 from harness.estimate import Estimate
 from harness.metrics import get_metric
 from harness.stack.blend import Blend
-from harness.stack.honest import MethodScore, choose, evaluate, never_certain, score_of_choice
+from harness.stack.honest import (
+    MethodScore,
+    choose,
+    evaluate,
+    never_certain,
+    reason,
+    score_of_choice,
+)
 from harness.stack.problem import Problem
 from harness.stack.rules import Average
 
@@ -19,22 +26,21 @@ ROWS = 800
 QUICK = ("rank_mean", "vote", "weighted", "greedy", "ridge", "logistic")
 
 
-def row(method: str, value: float, behind: float, error: float) -> MethodScore:
-    estimate = Estimate(value, value - 0.1, value + 0.1)
-    blend = Blend(method, "regression", 1, 1, Average((1.0,)))
+def row(method: str, quality: float, spread: float = 0.0, members: int = 2) -> MethodScore:
+    """A method whose bootstrap scores are ``quality`` and ``spread`` more or less, in turn."""
+    estimate = Estimate(quality, quality - 0.1, quality + 0.1)
+    blend = Blend(method, "regression", members, 1, Average((1 / members,) * members))
     return MethodScore(
         method=method,
         nested=estimate,
-        in_sample=value,
+        in_sample=quality,
         over_mean=estimate,
         over_best=estimate,
-        behind=behind,
-        behind_error=error,
-        indistinguishable_from=(),
         seconds=0.0,
         blend=blend,
         decision=Decision(),
         fold_decisions=(),
+        quality=quality + spread * np.array([0.0, *[1.0, -1.0] * 50]),
         predictions=np.zeros((1, 1)),
     )
 
@@ -49,7 +55,6 @@ def test_every_task_gets_a_table(task: str) -> None:
     assert {"best", "mean"} <= set(seen)
     for score in scores:
         assert score.nested.low <= score.nested.value <= score.nested.high
-        assert score.behind >= 0
         assert score.predictions.shape == problem.predictions.shape[1:]
     by_name = {score.method: score for score in scores}
     assert by_name["mean"].over_mean == Estimate(0.0, 0.0, 0.0)
@@ -138,30 +143,42 @@ def test_forty_hits_are_no_certainty(groups: np.ndarray | None) -> None:
     assert never_certain(missed, get_metric("accuracy"), 60) == missed
 
 
-def test_the_simplest_within_the_noise_wins() -> None:
-    rows = [
-        row("mean", 0.52, 0.02, 0.01),
-        row("weighted", 0.505, 0.005, 0.01),
-        row("lightgbm", 0.5, 0, 0),
-    ]
+def test_the_simplest_ensemble_within_one_standard_error_wins() -> None:
+    rows = [row("mean", 0.48, 0.01), row("weighted", 0.495, 0.01), row("lightgbm", 0.5)]
     assert choose(rows).method == "weighted"
-    assert choose(rows[::-1]).method == "weighted"
     assert choose([rows[0], rows[2]]).method == "lightgbm"
 
 
-def test_what_cannot_be_told_apart_is_said() -> None:
-    problem = make_problem(rows=600, members=3)
-    problem.predictions[2] = np.random.default_rng(0).dirichlet(np.ones(3), 600)
-    scores = {s.method: s for s in evaluate(problem, ["weighted", "greedy"], seed=0)}
-    assert "greedy" in scores["weighted"].indistinguishable_from
-    assert "mean" not in scores["weighted"].indistinguishable_from
-    assert scores["weighted"].over_mean.low > 0
+def test_a_single_member_is_chosen_only_beyond_the_noise() -> None:
+    ensembles = [row("mean", 0.495, 0.01), row("weighted", 0.5)]
+    lucky, better = row("best", 0.51, 0.03, members=1), row("best", 0.54, 0.02, members=1)
+    assert choose([lucky, *ensembles]).method == "mean"
+    assert choose([better, *ensembles]).method == "best"
+    assert choose([lucky, row("mean", 0.51, members=1)]).method == "best"
+
+
+def test_the_reason_states_the_rule_and_its_numbers() -> None:
+    mean, weighted = row("mean", 0.48, 0.01), row("weighted", 0.495, 0.01)
+    lightgbm, best = row("lightgbm", 0.5), row("best", 0.6, members=1)
+    assert reason([mean, weighted, lightgbm]) == (
+        "weighted is chosen: the simplest ensemble within one standard error of the best "
+        "(0.0050 behind lightgbm, standard error 0.0100)."
+    )
+    assert reason([mean, lightgbm]) == (
+        "lightgbm is chosen: the best ensemble, and no simpler one is within one standard error "
+        "of it (mean is 0.0200 behind, standard error 0.0100)."
+    )
+    assert reason([best, mean]) == (
+        "best is chosen: one member leads mean by 0.1200 (95 % interval 0.1100 to 0.1300)."
+    )
+    assert reason([lightgbm]) == "lightgbm is chosen: the simplest ensemble is also the best."
+    assert reason([best]) == ""
 
 
 def test_choosing_among_noise_is_taken_off() -> None:
     """Members without any skill: the luckiest looks good, and the correction brings it back."""
     optimism, corrected = [], []
-    for seed in range(12):
+    for seed in range(60):
         draw = np.random.default_rng(seed)
         problem = make_problem("binary", "accuracy", rows=200, members=8, seed=seed)
         problem.predictions[:] = draw.dirichlet(np.ones(2), size=(8, 200))

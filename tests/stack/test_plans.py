@@ -34,6 +34,7 @@ def world(*costs: MemberCost, given: tuple[str, ...] = ()) -> tuple[Ensemble, Pr
         "low": 0.6,
         "high": 0.8,
         "rows": 240,
+        "reason": "",
         "diversity": (),
         "fold_models": (),
         "metadata": (),
@@ -100,9 +101,7 @@ def test_more_time_buys_more_fold_models_of_each_member_and_says_what_they_gain(
     assert whole / 3 <= everything.gain < whole
     assert everything.expected == pytest.approx(0.7 - everything.gain)
     assert 0 < everything.gain_error < everything.gain
-    gains = [plan.gain for plan in plans]
-    assert gains[0] == 0
-    assert max(gains) == pytest.approx(gains[-1], rel=0.3)
+    assert plans[0].gain == 0
 
 
 def test_models_of_which_nothing_is_known_win_a_tie() -> None:
