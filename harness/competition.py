@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     BeforeValidator,
+    Discriminator,
     Field,
     PrivateAttr,
     Strict,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -28,6 +30,7 @@ from harness.patterns import placeholders
 from harness.section import SafeName, Section, Strings
 from harness.space import TuneSection
 from harness.toml_errors import first_error, line_of
+from harness.views import DEFAULT_VIEWS, View, allowed_views
 
 FILE_NAME = "competition.toml"
 
@@ -196,6 +199,35 @@ class FoldsSection(Section):
     group_duplicates: bool = False
 
 
+# parts of an error's place that begin with a colon are not shown
+Views = Annotated[
+    Annotated[int, Field(ge=1, le=8), Tag(":count")]
+    | Annotated[tuple[View, ...], Strict(False), Field(min_length=1), Tag(":names")],
+    Discriminator(lambda given: ":names" if isinstance(given, list | tuple) else ":count"),
+]
+
+
+class PredictSection(Section):
+    """[predict]: the test-time views that every model predicts in, out of fold and in ``submit``.
+
+    A prediction is the mean over ``views``: the picture mirrored, turned or enlarged. A number
+    takes at most so many of the views that [data] invariances allow; without one it is four. A list
+    names them, whether they are allowed or not: ``identity``, ``hflip``, ``vflip``, ``rot90``,
+    ``rot180``, ``rot270``, ``transpose`` and ``transverse`` (mirrored at a diagonal), and ``zoom``,
+    the centre of the picture (7/8 of each side) enlarged to all of it. Other views train nothing
+    again; ``train`` then predicts again.
+    """
+
+    views: Views | None = None
+
+    @field_validator("views")
+    @classmethod
+    def _differ(cls, views: Views | None) -> Views | None:
+        if isinstance(views, tuple) and len(set(views)) < len(views):
+            raise ValueError("'views' names a view twice; list each once")
+        return views
+
+
 class StackSection(Section):
     """[stack]: which ways of combining members compete, and what they see beside the members.
 
@@ -247,6 +279,7 @@ class Competition(Section):
     data: DataSection
     folds: FoldsSection = FoldsSection()
     model: Annotated[tuple[ModelSection, ...], Strict(False)] = ()
+    predict: PredictSection = PredictSection()
     stack: StackSection = StackSection()
     budget: BudgetSection = BudgetSection()
     tune: TuneSection = TuneSection()
@@ -300,6 +333,14 @@ class Competition(Section):
         """Every run that the models stand for, with a run a seed and a run a snapshot."""
         trainings = (training for model in self.model for training in model.trainings())
         return tuple(run for training in trainings for run in training.snapshot_runs())
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The test-time views that every model predicts in without a budget."""
+        asked = self.predict.views
+        if isinstance(asked, tuple):
+            return asked
+        return allowed_views(self.data.invariances)[: asked or DEFAULT_VIEWS]
 
     @cached_property
     def metric(self) -> Metric:

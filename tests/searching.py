@@ -20,7 +20,12 @@ from harness.tune.search import Halfway, Search, Tools
 from harness.tune.setup import Setup, set_up
 from harness.tune.study import open_study
 from harness.workspace import Workspace
-from harness.workspace.runs import fold_file, fold_predictions_file, save_arrays
+from harness.workspace.runs import (
+    fold_file,
+    fold_predictions_file,
+    save_arrays,
+    save_predictions,
+)
 from harness.workspace.training import read_training
 
 SPACE = {
@@ -65,7 +70,8 @@ def formula_tools(
             if halfway:
                 halfway(rows, predictions + 1)
             arrays = {"predictions": predictions, "seconds": np.array([1.0])}
-            save_arrays(fold_predictions_file(folder, fold), arrays)
+            views = setup.workspace.competition.views
+            save_predictions(fold_predictions_file(folder, fold), arrays, views)
             save_arrays(fold_file(folder, fold), {"weight": np.zeros(1)})
         return True
 

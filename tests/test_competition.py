@@ -32,6 +32,35 @@ def test_a_loaded_competition_does_not_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("invariances", "views"),
+    [
+        ("[]", ("identity",)),
+        ('["hflip"]', ("identity", "hflip")),
+        ('["hflip", "vflip"]', ("identity", "hflip", "vflip", "rot180")),
+        ('["rot90"]', ("identity", "rot180", "rot90", "rot270")),
+        ('["hflip", "rot90"]', ("identity", "hflip", "rot90", "transpose")),
+    ],
+)
+def test_views_follow_the_invariances(
+    tmp_path: Path, invariances: str, views: tuple[str, ...]
+) -> None:
+    text = TOML.replace("[folds]", f"invariances = {invariances}\n\n[folds]")
+    assert load(tmp_path, text).views == views
+
+
+@pytest.mark.parametrize(
+    ("asked", "views"),
+    [
+        ("1", ("identity",)),
+        ("8", ("identity", "hflip")),
+        ('["zoom", "rot90"]', ("zoom", "rot90")),  # the user's word
+    ],
+)
+def test_views_are_a_number_or_names(tmp_path: Path, asked: str, views: tuple[str, ...]) -> None:
+    assert load(tmp_path, f"{TOML}\n[predict]\nviews = {asked}\n").views == views
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ('name = "probe"', 'name = "TUNED"', "two models are called 'TUNED'"),
@@ -54,6 +83,12 @@ def test_a_loaded_competition_does_not_change(tmp_path: Path) -> None:
         ("{id}.png", "id.png", "needs the placeholder"),
         ("data/images", "../images", "must not climb out"),
         ('label = "label"', 'label = "label"\nlabels = ["a"]', "not both"),
+        ("[stack]", "[predict]\nviews = 0\n[stack]", "'predict.views' is 0"),
+        ("[stack]", "[predict]\nviews = 9\n[stack]", "'predict.views' is 9"),
+        ("[stack]", "[predict]\nviews = []\n[stack]", "'predict.views' is \\[\\]"),
+        ("[stack]", '[predict]\nviews = ["flip"]\n[stack]', r"'predict.views\[1\]' is 'flip'"),
+        ("[stack]", '[predict]\nviews = ["zoom", "zoom"]\n[stack]', "names a view twice"),
+        ("[stack]", "[predict]\nview = 2\n[stack]", "did you mean 'views'"),
         ('"vflip"', '"flip"', r"'model\[1\].augment\[1\]' is 'flip'"),
     ],
 )

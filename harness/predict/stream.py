@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.data.images import Pixels
 from harness.errors import DataError
 from harness.predict.pixels import PixelStore
+from harness.predict.views import predict_views
 
 if TYPE_CHECKING:  # engines other than PyTorch's do without the seconds that importing it takes
     from harness.predict.engine import Device, Predictor
@@ -59,9 +60,11 @@ def predict_images(
     progress: Callable[[int], None],
     *,
     white: float | None = None,
+    views: Sequence[str] = ("identity",),
 ) -> tuple[dict[str, NDArray[np.float32]], dict[int, DataError]]:
     """({member: probabilities (rows, targets)}, {row: why its image cannot be read}).
 
+    Probabilities are means over ``views`` (see harness.predict.views).
     A row without a readable image has NaN from every member. Threads decode the next chunk while
     the members predict this one; memory does not grow with the number of rows.
     """
@@ -77,7 +80,7 @@ def predict_images(
             for name, member in members.items():
                 pixels, good = read[member.image_size]
                 if good.any():
-                    predictions[name][rows[good]] = member.predict(pixels[good])
+                    predictions[name][rows[good]] = predict_views(member, pixels[good], views)
             store.forget(rows)
             progress(int(rows[-1]) + 1)
         return predictions, store.errors

@@ -1,4 +1,4 @@
-"""Test-time views: pictures mirrored and turned, and predictions averaged over them."""
+"""Test-time views: pictures mirrored, turned or enlarged, and predictions averaged over them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,30 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from harness.competition import Competition
 from harness.data.images import Pixels
 from harness.errors import ConfigError, nearest
-from harness.model import Invariance
+from harness.views import View
+from harness.views import allowed_views as allowed_views
 
-View = Callable[[Pixels], Pixels]
+ZOOM = 7 / 8
+"""The part of each side that ``zoom`` enlarges: the usual centre crop, 224 of 256 pixels."""
 
-VIEWS: Mapping[str, View] = {
+
+def _zoomed(images: Pixels) -> Pixels:
+    size = images.shape[1]
+    margin = size * (1 - ZOOM) / 2
+    box = (margin, margin, size - margin, size - margin)
+    enlarged = np.empty_like(images)
+    for image, out in zip(images, enlarged, strict=True):
+        picture = Image.fromarray(image)
+        out[:] = picture.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    return enlarged
+
+
+VIEWS: Mapping[str, Callable[[Pixels], Pixels]] = {
     "identity": lambda images: images,
     "hflip": lambda images: images[:, :, ::-1],
     "vflip": lambda images: images[:, ::-1],
@@ -22,18 +38,21 @@ VIEWS: Mapping[str, View] = {
     "rot90": lambda images: images.swapaxes(1, 2)[:, ::-1],
     "rot270": lambda images: images.swapaxes(1, 2)[:, :, ::-1],
     "transverse": lambda images: images.swapaxes(1, 2)[:, ::-1, ::-1],
+    "zoom": _zoomed,
 }
 """Square images (rows, size, size, 3) → the same shape; turns are counter-clockwise."""
 
 
-def allowed_views(invariances: Sequence[Invariance]) -> tuple[str, ...]:
-    """The views that change no label, where those changes do not: all that they lead to."""
-    stated = set(invariances)
-    if "rot90" in stated:
-        turns = ("identity", "rot180", "rot90", "rot270")
-        return tuple(VIEWS) if len(stated) > 1 else turns
-    both = ("rot180",) if len(stated) == 2 else ()
-    return ("identity", *(name for name in VIEWS if name in stated), *both)
+def views_of(competition: Competition) -> tuple[View, ...]:
+    """Return the views that every model predicts in without a budget."""
+    return competition.views
+
+
+def plan_views(competition: Competition) -> tuple[View, ...]:
+    """Return the views in the order that plans buy them: those of ``views_of``, then the others
+    that the invariances allow."""
+    allowed = allowed_views(competition.data.invariances)
+    return tuple(dict.fromkeys((*views_of(competition), *allowed)))
 
 
 class Predicts(Protocol):

@@ -61,7 +61,9 @@ def stack(workspace: Workspace, display: Display) -> tuple[Ensemble, bool]:
             at_least_one=in_one_column,
             progress=lambda method: advance(next(done), method),
         )
-    ensemble = _ensemble(problem, training, members, judged, columns, scores, seed, inputs)
+    ensemble = _ensemble(
+        problem, training, members, judged, columns, scores, seed, inputs, competition.views
+    )
     write_ensemble(workspace.models / "ensemble", ensemble)
     return ensemble, True
 
@@ -116,6 +118,7 @@ def _ensemble(
     scores: list[MethodScore],
     seed: int,
     inputs: str,
+    views: tuple[str, ...],
 ) -> Ensemble:
     chosen = choose(scores)
     believed = score_of_choice(problem, scores, seed=seed)
@@ -138,6 +141,7 @@ def _ensemble(
         member_seconds=tuple(member.seconds for member in members),
         weights=tuple(one.weights for one in judged),
         runs=tuple(run_digest(member.folder) for member in members),
+        views=views,
         scores=tuple(
             Score(
                 method=score.method,

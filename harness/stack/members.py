@@ -15,12 +15,20 @@ from harness.model import ModelSection
 from harness.stack.fold_models import HoldoutScores, Way, leak_in_errors, score_holdout
 from harness.stack.problem import Problem
 from harness.workspace import Workspace
-from harness.workspace.oof import OutOfFold, given_file, oof_files, read_oof, read_predictions
+from harness.workspace.oof import (
+    OutOfFold,
+    given_file,
+    oof_files,
+    read_oof,
+    read_predictions,
+    views_of_run,
+)
 from harness.workspace.runs import (
     fold_files,
     fold_predictions_file,
     holdout_file,
     load_arrays,
+    noted_views,
     read_model,
     refit_file,
     soup_file,
@@ -164,6 +172,7 @@ def _read_member(
         choice = {"predict": wanted.predict, "fold_models": wanted.fold_models}
         model = model.model_copy(update=choice)
     others: dict[str, Predictions] = {}
+    views = views_of_run(path, folder)
     for kind, file in (("soup", soup_file(folder)), ("refit", refit_file(folder))):
         if model.predict == kind:
             if not file.exists():
@@ -172,6 +181,15 @@ def _read_member(
                 )
             if len(training.holdout_rows):
                 others[kind] = _holdout(holdout_file(file), training)["holdout"]
+                views[holdout_file(file)] = noted_views(holdout_file(file))
+    for file, seen in views.items():
+        if seen != (asked := workspace.competition.views):
+            raise WorkspaceError(
+                file,
+                f"holds predictions in other views ({', '.join(seen)}) than competition.toml asks "
+                f"for ({', '.join(asked)})",
+                "run `python -m harness train`: it predicts again and trains nothing again",
+            )
     return Member(path, out_of_fold, folder, model, read_holdout(folder, training), others)
 
 

@@ -48,6 +48,7 @@ def submit(
 ) -> Submitted:
     """Predict the test images with the ensemble and write submissions/<name>.csv.
 
+    Every model predicts in the views that the OOF predictions were made in (``Competition.views``).
     ``started`` is the process's start on time.monotonic's clock: the seconds in the sidecar
     count from there. A test image that cannot be read gets the prior, is reported, and does not
     stop the rest.
@@ -112,6 +113,7 @@ def _predict(
                 len(ensemble.targets),
                 lambda done: advance(done, ""),
                 white=workspace.competition.data.white,
+                views=workspace.competition.views,
             )
         readable = np.setdiff1d(np.arange(len(rows.paths)), list(broken))
         for name, values in predicted.items():

@@ -9,26 +9,29 @@ from harness.train.hours import Work
 from harness.train.job import Job
 from harness.train.run import Run
 
-FORWARD = 0.3  # of a training step's seconds: a pass without gradients
 CHECKPOINT = 4  # times the weights: Adam keeps two more of each, an average one
 
 
-def estimate(run: Run, jobs: Sequence[Job]) -> Work:
-    """The seconds and the bytes of those jobs of the run."""
-    model, schedule = run.model, run.schedule
-    images = len(run.training.ids)
-    if model.mode == "probe":  # one pass over all images serves every fold
-        seconds = images * run.seconds_of_a_pass()
-    else:
+def estimate(run: Run, jobs: Sequence[Job], *, anew: bool = False) -> Work:
+    """The seconds and the bytes of those jobs of the run.
+
+    A job whose model is there only predicts, unless it is to be done ``anew``.
+    """
+    model, schedule, rows = run.model, run.schedule, run.training
+    training = [job for job in jobs if anew or not run.trained(job)]
+    predicted = len(rows.ids)
+    if model.mode == "finetune":  # for a probe one pass over all images serves every fold
+        predicted = sum(len(job.split(rows)[1]) + len(rows.holdout_rows) for job in jobs)
+    seconds = predicted * run.seconds_of_a_pass() * len(run.own.views) * model.snapshots
+    if training and model.mode == "finetune":
         _, step = run.measure()
         sizes = np.array([schedule.size(s) for s in range(schedule.steps)])
         share = float(np.mean((sizes / model.image_size) ** 2))
-        predicting = FORWARD * step * images / model.batch_size / run.training.folds.k
-        seconds = len(jobs) * (schedule.steps * step * share + predicting)
+        seconds += len(training) * schedule.steps * step * share
     weights = run.weights_bytes
-    kept = 1 if model.mode == "probe" else len(jobs) * model.snapshots
-    passing = 0 if model.mode == "probe" else CHECKPOINT
-    cache = cache_bytes(images, model.image_size)
+    kept = 1 if model.mode == "probe" else len(training) * model.snapshots
+    passing = CHECKPOINT if training and model.mode == "finetune" else 0
+    cache = cache_bytes(len(rows.ids), model.image_size)
     return Work(
         model.name,
         model.backbone,

@@ -22,6 +22,7 @@ from harness.train.job import Job
 from harness.train.run import Halfway, Run
 from harness.train.speed import Speed
 from harness.workspace import Workspace
+from harness.workspace.oof import views_of_run
 from harness.workspace.runs import read_model, read_run
 from harness.workspace.training import read_training
 
@@ -72,11 +73,11 @@ def plan(workspace: Workspace, display: Display, wish: Wish) -> list[Work]:
     """What `train` would do, in its order, with the seconds and bytes that it should take."""
     runs = _runs(workspace, display, wish, lambda: False)
     anew = {m.name for name in wish.retrain for m in _choose(workspace.competition, [name])}
-    jobs = [
-        (run, [*run.folds, *run.refit] if run.model.name in anew else _wanted(run, wish.folds))
-        for run in runs
-    ]
-    works = [estimate(run, wanted) for run, wanted in jobs if wanted]
+    works = []
+    for run in runs:
+        again = run.model.name in anew
+        if wanted := run.jobs if again else _wanted(run, wish.folds):
+            works.append(estimate(run, wanted, anew=again))
     if wish.seconds is None:
         return works
     return by_gain(works, _trained_backbones(workspace), wish.seconds)
@@ -105,7 +106,28 @@ def _runs(
     for number in wish.folds:
         if not 1 <= number <= last:
             raise ConfigError("--fold", f"there is no fold {number}", f"choose 1 to {last}")
-    return [Run(workspace, display, training, model, stopping, pinned, halfway) for model in models]
+
+    def run_of(model: ModelSection) -> Run:
+        return Run(workspace, display, training, model, stopping, pinned, halfway)
+
+    runs = [run_of(model) for model in models]
+    if wish.only or wish.retrain or wish.source:
+        return runs
+    return runs + [run for run in map(run_of, _unlisted(workspace)) if run.complete]
+
+
+def _unlisted(workspace: Workspace) -> list[ModelSection]:
+    """The models of runs that competition.toml does not list and `stack` would refuse: they are
+    members, with predictions in other views than it asks for."""
+    listed = {run.name for run in workspace.competition.runs}
+    models = []
+    for file in sorted(workspace.oof.glob("*.parquet")):
+        folder = workspace.models / file.stem
+        if file.stem in listed or not (folder / "run.json").exists():
+            continue
+        if set(views_of_run(file, folder).values()) != {workspace.competition.views}:
+            models.append(read_model(folder))
+    return models
 
 
 def _choose(competition: Competition, names: Sequence[str]) -> Sequence[ModelSection]:
@@ -209,9 +231,8 @@ def _share_out(runs: Sequence[Run], display: Display, folds: Sequence[int]) -> N
             display.say(f"{run.model.name}: done before, nothing to do")
             continue
         run.start()
-        total = len(run.folds) + len(run.refit)
-        if there := total - len(run.missing):
-            display.say(f"{run.model.name}: {there} of {total} are there already")
+        if there := sum(map(run.trained, run.jobs)):
+            display.say(f"{run.model.name}: {there} of {len(run.jobs)} are there already")
     waiting = [run for run in runs if not run.done]
     told = False
     while waiting:
@@ -241,7 +262,7 @@ def _do_free_jobs(run: Run, folds: Sequence[int]) -> list[Path]:
         with trying(lock) as free:
             if not free:
                 busy.append(lock)
-            elif not job.weights_file(run.own.folder).exists():
+            elif run.lacks(job):
                 if run.stopping():
                     raise Stopped
                 run.do(job)

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from harness.metrics import Metric
 from harness.train.job import Job
 from harness.workspace import Workspace
-from harness.workspace.oof import oof_metadata, write_oof
+from harness.workspace.oof import oof_metadata, oof_views, write_oof
 from harness.workspace.runs import (
     Values,
     fold_predictions_file,
     identity_digest,
     load_arrays,
+    noted_views,
     save_arrays,
+    save_predictions,
     start_run,
 )
 from harness.workspace.training import TrainingRows
@@ -46,10 +48,25 @@ class Output:
 
     @property
     def complete(self) -> bool:
-        """Whether the OOF file is there and of this run."""
+        """Whether the OOF file is there and of this run, in whatever views."""
         if not self.oof_file.exists():
             return False
         return oof_metadata(self.oof_file).get("config") == identity_digest(self.identity)
+
+    @property
+    def current(self) -> bool:
+        """Whether the OOF file is there, of this run and in the views that are asked for."""
+        return self.complete and oof_views(oof_metadata(self.oof_file)) == self.views
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The test-time views that predictions are means over."""
+        return self.workspace.competition.views
+
+    def predicted(self, job: Job) -> bool:
+        """Whether the job's predictions are in the views that are asked for."""
+        file = job.predictions_file(self.folder)
+        return noted_views(file) == self.views if file.exists() else self.current
 
     def start(self, circumstances: Values) -> Values:
         """Write run.json or accept the same run's; the circumstances that are noted there."""
@@ -62,6 +79,12 @@ class Output:
 
         ``predicted`` are the rows of its fold, then those of the holdout.
         """
+        score = self.keep_predictions(job, predicted, seconds)
+        save_arrays(job.weights_file(self.folder), weights)
+        return score
+
+    def keep_predictions(self, job: Job, predicted: Predictions, seconds: float) -> float | None:
+        """Write the predictions of a job whose training took so many seconds; its score."""
         _, scored = job.split(self.training)
         out_of_fold, holdout = np.split(predicted, [len(scored)])
         arrays = {"seconds": np.array([seconds])}
@@ -69,8 +92,7 @@ class Output:
             arrays["predictions"] = out_of_fold
         if len(holdout):
             arrays["holdout"] = holdout
-        save_arrays(job.predictions_file(self.folder), arrays)
-        save_arrays(job.weights_file(self.folder), weights)
+        save_predictions(job.predictions_file(self.folder), arrays, self.views)
         if not len(scored):
             return None
         return self.metric.score(self.training.target[scored], out_of_fold)
@@ -101,6 +123,7 @@ class Output:
                 "metric": self.metric.name,
                 "score": f"{score:.6f}",
                 "kept": kept,
+                "views": ",".join(self.views),
                 "config": identity_digest(self.identity),
             },
         )

@@ -1,6 +1,6 @@
 """Networks over many images: in batches, with a bar, stopping where asked to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ from harness.backbone import Network
 from harness.data.images import ImageCache
 from harness.display import Display
 from harness.model import ModelSection
-from harness.predict.engine import BATCH, choose_device, predict_batch
-from harness.predict.head import activate
+from harness.predict.engine import BATCH, Predictor, choose_device, predict_batch
+from harness.predict.stream import Loaded
+from harness.predict.views import VIEWS, predict_views
 from harness.train.interrupt import Stopped, Stopping
 
 Rows = NDArray[np.intp]
@@ -28,18 +29,28 @@ class Passes:
     display: Display
     stopping: Stopping
 
-    def predict(self, network: Network, images: ImageCache, rows: Rows) -> Outputs:
-        """Predictions (rows, targets) by one fold model; there may be no row."""
+    def predict(
+        self, network: Network, images: ImageCache, rows: Rows, views: Sequence[str]
+    ) -> Outputs:
+        """Predictions (rows, targets) by one fold model, means over views; there may be no row."""
         if not len(rows):
             return np.empty((0, self.targets), np.float32)
-        return activate(self.through(network, images, rows, "predicting"), self.task)
+        device = choose_device(self.model.precision)
+        predictor = Predictor(network, None, self.task).eval()
+        device.place(predictor)
+        loaded = Loaded(predictor, device, self.model.image_size)
+        return self.in_batches(
+            lambda batch: predict_views(loaded, images.pixels[batch], views), rows, "predicting"
+        )
 
-    def through(self, network: Network, images: ImageCache, rows: Rows, what: str) -> Outputs:
-        """The network's outputs (rows, outputs) for those rows of the images."""
+    def features(self, network: Network, images: ImageCache, view: str) -> Outputs:
+        """Features (rows, width) of all the images in one view."""
         device = choose_device(self.model.precision)
         device.place(network).eval()
         return self.in_batches(
-            lambda batch: predict_batch(network, images.pixels[batch], device), rows, what
+            lambda batch: predict_batch(network, VIEWS[view](images.pixels[batch]), device),
+            np.arange(len(images.pixels)),
+            f"features, {view}",
         )
 
     def in_batches(self, predict: Callable[[Rows], Outputs], rows: Rows, what: str) -> Outputs:

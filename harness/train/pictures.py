@@ -106,7 +106,10 @@ class Pictures:
         return digest(str(read_run(folder)["identity"]))
 
     def _pseudo(self, job: Job) -> tuple[NDArray[np.uint8], Predictions]:
-        """Test images, and what models that did not see this job's fold say of them."""
+        """Test images, and what models that did not see this job's fold say of them.
+
+        In one view: labels decide what is trained, and [predict] views must not.
+        """
         ids = read_test_ids(self.workspace.competition, self.workspace.root)
         weights = job.weights_file(self.workspace.models / self.model.name)
         file = weights.with_suffix(".pseudo.safetensors")

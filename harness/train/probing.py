@@ -1,5 +1,6 @@
 """Linear probes of one model: a frozen network's features, kept, and heads on them."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Probing:
 
     def fit(self, job: Job) -> Head:
         """The job's head."""
-        features, more = self.features
+        features, more = self.features["identity"], self.extra_features
         extra = self.pictures.extra
         rows, _ = job.split(self.training)
         known = extra.target if len(extra) else self.training.target[:0]
@@ -57,14 +58,27 @@ class Probing:
             np.concatenate([np.ones(len(rows)), extra.weight]).astype(np.float32),
         )
 
-    def predict(self, head: Head, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The head's predictions (rows, targets) of labelled images."""
-        return apply_head(head, self.features[0][rows], self.training.task)
+    def predict(
+        self, head: Head, rows: NDArray[np.intp], views: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """The head's predictions (rows, targets) of labelled images, means over the views."""
+        task = self.training.task
+        predictions = [apply_head(head, self.features[view][rows], task) for view in views]
+        return np.mean(predictions, axis=0, dtype=np.float32)
+
+    @property
+    def features(self) -> dict[str, NDArray[np.float32]]:
+        """Features (rows, width) of all images in each view; heads are fitted on ``identity``."""
+        return self._all_features[0]
+
+    @property
+    def extra_features(self) -> NDArray[np.float32]:
+        """Features (rows, width) of the extra images."""
+        return self._all_features[1]
 
     @cached_property
-    def features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Features (rows, width) of all images, and of the extra ones, by the frozen network,
-        which the run keeps."""
+    def _all_features(self) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
+        """By the frozen network, which the run keeps."""
         file = self.folder / "backbone.safetensors"
         with holding(self.folder / ".features.lock"):
             torch.manual_seed(self.model.seed)  # what weights = "none" leaves to chance
@@ -81,23 +95,29 @@ class Probing:
             state = {name: t.detach().cpu().numpy() for name, t in network.state_dict().items()}
             if not file.exists():  # kept, so that the run needs nothing from outside its folder
                 save_arrays(file, state)
-            features = self._features(network, state, self.pictures.images)
+            features: dict[str, NDArray[np.float32]] = {
+                view: self._features(network, state, self.pictures.images, view)
+                for view in {"identity", *self.workspace.competition.views}
+            }
             if not len(self.pictures.extra):
-                return features, features[:0]
-            return features, self._features(network, state, self.pictures.extra_images)
+                return features, features["identity"][:0]
+            extra = self._features(network, state, self.pictures.extra_images, "identity")
+            return features, extra
 
-    def _features(self, network: Network, state: Arrays, images: ImageCache) -> NDArray[np.float32]:
-        """Features (rows, width) of these images, from the cache where they are there."""
+    def _features(
+        self, network: Network, state: Arrays, images: ImageCache, view: str
+    ) -> NDArray[np.float32]:
+        """Features (rows, width) of these images in a view, from the cache where they are there."""
         device = choose_device(self.model.precision)
         key = digest(
             self.model.backbone,
             str(self.model.image_size),
             f"{device.precision}, pooled in fp32",
             images.content,
+            view,
             *(array.tobytes() for array in state.values()),
         )
         file = self.workspace.cache / "features" / f"{key}.safetensors"
         if not file.exists():
-            rows = np.arange(len(images.pixels))
-            save_arrays(file, {"features": self.passes.through(network, images, rows, "features")})
+            save_arrays(file, {"features": self.passes.features(network, images, view)})
         return load_arrays(file, "remove it: it is made again")["features"]

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
@@ -51,8 +51,10 @@ from harness.workspace.runs import (
     append_log,
     holdout_file,
     load_arrays,
+    noted_views,
     read_run,
     save_arrays,
+    save_predictions,
     soup_file,
 )
 from harness.workspace.training import TrainingRows
@@ -104,27 +106,50 @@ class Run:
         return self.outputs[-1]
 
     @property
+    def jobs(self) -> list[Job]:
+        """All jobs."""
+        return [*self.folds, *self.refit]
+
+    @property
     def missing(self) -> list[Job]:
-        """The jobs that nobody has done; the refit may be asked for when all folds are there."""
-        jobs = self.refit if self._all_complete else [*self.folds, *self.refit]
-        return [job for job in jobs if not job.weights_file(self.own.folder).exists()]
+        """The jobs that nobody has done."""
+        return [job for job in self.jobs if self.lacks(job)]
 
     @property
     def done(self) -> bool:
-        """Whether nothing is missing: no job, no soup, no OOF file."""
-        soup = self.model.predict == "soup" and not soup_file(self.own.folder).exists()
-        return self._all_complete and not self.missing and not soup
+        """Whether nothing is missing: no job, no soup, no OOF file in the views asked for."""
+        return all(output.current for output in self.outputs) and not self.missing and self._souped
 
     @property
-    def _all_complete(self) -> bool:
+    def complete(self) -> bool:
+        """Whether all folds are trained: the OOF files are there, in whatever views."""
         return all(output.complete for output in self.outputs)
+
+    def trained(self, job: Job) -> bool:
+        """Whether the job's model is there; the refit may be asked for when all folds are."""
+        if job.fold is not None and self.complete:
+            return True
+        return job.weights_file(self.own.folder).exists()
+
+    def lacks(self, job: Job) -> bool:
+        """Whether the job's model is still to be trained, or to predict in other views."""
+        if not self.trained(job):
+            return True
+        return not all(output.predicted(job) for output in self.outputs)
+
+    @property
+    def _souped(self) -> bool:
+        if self.model.predict != "soup":
+            return True
+        file = soup_file(self.own.folder)
+        return file.exists() and noted_views(holdout_file(file)) == self.own.views
 
     def start(self) -> None:
         """Write run.json, or accept the one that is there, and know how fast to train."""
         with holding(self.own.folder / ".run.lock"):
             path = self.own.folder / "run.json"
             known = read_run(self.own.folder)["circumstances"] if path.exists() else {}
-            if self.model.mode == "probe" or self.done:
+            if self.model.mode == "probe" or all(map(self.trained, self.jobs)):
                 self.speed = Speed()
             elif self.pinned:
                 self.speed = self.pinned
@@ -141,7 +166,7 @@ class Run:
             timing = measured_speed(
                 lambda: self._build("none"),
                 self.model,
-                self.schedule.steps * len([*self.folds, *self.refit]),
+                self.schedule.steps * len(self.jobs),
                 len(self.training.targets),
                 self.workspace.cache / "speed",
             )
@@ -169,8 +194,10 @@ class Run:
         return sum(tensor.nbytes for tensor in network.state_dict().values())
 
     def do(self, job: Job) -> None:
-        """Train one job and keep what came of it."""
-        if self.model.mode == "probe":
+        """Train one job and keep what came of it; a model that is there only predicts again."""
+        if self.trained(job):
+            self._predict_again(job)
+        elif self.model.mode == "probe":
             self._probe(job)
         else:
             self._finetune(job)
@@ -187,7 +214,7 @@ class Run:
             if self.model.predict == "soup":
                 self._make_soup()
             for output in self.outputs:
-                if not output.complete:
+                if not output.current:
                     score = output.finish(self.folds, self._kept)
                     self.display.say(
                         f"{output.name}: OOF {output.metric.name} {score:.4f} "
@@ -223,12 +250,13 @@ class Run:
         fold = self._fold(job, rows, seed)
 
         def keep_snapshot(cycle: int, state: State) -> None:
-            predicted = self._predictions(job, state, wanted)
+            predicted = self._predictions(job, state, wanted, self.own.views)
             self._keep(self.outputs[cycle - 1], job, _arrays(state), predicted, 0.0)
 
         def tell_halfway(state: State) -> None:
             if self.halfway:
-                self.halfway(scored, self._predictions(job, state, scored))
+                # a look in one view: it is compared with other looks, and never stacked
+                self.halfway(scored, self._predictions(job, state, scored, ["identity"]))
 
         with self.display.progress(
             f"{self.model.name} {self._title(job)}", len(fold.examples.rows) * self.model.epochs
@@ -265,19 +293,23 @@ class Run:
                     break
                 except Exception as error:
                     self.speed = self._slower(error, job)
-        predicted = self._predicted(job.label, network, wanted)
+        predicted = self._predicted(job.label, network, wanted, self.own.views)
         self._keep(self.own, job, _arrays(network.state_dict()), predicted, seconds)
         checkpoint.unlink(missing_ok=True)
 
-    def _predictions(self, job: Job, state: State, rows: NDArray[np.intp]) -> Predictions:
+    def _predictions(
+        self, job: Job, state: State, rows: NDArray[np.intp], views: Sequence[str]
+    ) -> Predictions:
         """By a network of its own, so that the one that learns is left as it is."""
         network = self._build("none")
         network.load_state_dict(state)
-        return self._predicted(job.label, network, rows)
+        return self._predicted(job.label, network, rows, views)
 
-    def _predicted(self, what: str, network: Network, rows: NDArray[np.intp]) -> Predictions:
+    def _predicted(
+        self, what: str, network: Network, rows: NDArray[np.intp], views: Sequence[str]
+    ) -> Predictions:
         """What a trained network says of those rows; a ResourceError where that is no number."""
-        predicted = self.passes.predict(network, self.pictures.images, rows)
+        predicted = self.passes.predict(network, self.pictures.images, rows, views)
         if not np.isfinite(predicted).all():  # the last step's loss may have been finite
             raise ResourceError(
                 f"competition.toml model {self.model.name!r}",
@@ -334,23 +366,41 @@ class Run:
         _, scored = job.split(self.training)
         head = self.probing.fit(job)
         self._log(job, strength=head.strength)
-        predicted = self.probing.predict(head, np.concatenate([scored, self.training.holdout_rows]))
+        wanted = np.concatenate([scored, self.training.holdout_rows])
+        predicted = self.probing.predict(head, wanted, self.own.views)
         seconds = time.perf_counter() - started
         self._keep(self.own, job, head.tensors(), predicted, seconds)
+
+    def _predict_again(self, job: Job) -> None:
+        """Predict with a trained model in the views that are asked for now."""
+        _, scored = job.split(self.training)
+        wanted = np.concatenate([scored, self.training.holdout_rows])
+        for output in self.outputs:
+            if output.predicted(job):
+                continue
+            weights = load_arrays(job.weights_file(output.folder))
+            predicted = self._by_weights(job.label, weights, wanted)
+            file = job.predictions_file(output.folder)
+            seconds = load_arrays(file)["seconds"][0] if file.exists() else np.nan
+            output.keep_predictions(job, predicted, float(seconds))
+            self.display.say(f"{output.name}: {self._title(job)} predicted again")
+
+    def _by_weights(self, what: str, weights: Weights, rows: NDArray[np.intp]) -> Predictions:
+        """Predictions (rows, targets) by a model with these weights."""
+        if self.model.mode == "probe":
+            head = Head(weights["weight"], weights["bias"], float("nan"))
+            return self.probing.predict(head, rows, self.own.views)
+        network = self._build("none")
+        network.load_state_dict({name: torch.from_numpy(a) for name, a in weights.items()})
+        return self._predicted(what, network, rows, self.own.views)
 
     def _make_soup(self) -> None:
         """Average the fold models' weights, and predict the holdout with the result."""
         folder, holdout = self.own.folder, self.training.holdout_rows
         soup = average_weights([load_arrays(job.weights_file(folder)) for job in self.folds])
-        if self.model.mode == "probe":
-            head = Head(soup["weight"], soup["bias"], float("nan"))
-            predicted = self.probing.predict(head, holdout)
-        else:
-            network = self._build("none")
-            network.load_state_dict({name: torch.from_numpy(a) for name, a in soup.items()})
-            predicted = self._predicted("the soup", network, holdout)
+        predicted = self._by_weights("the soup", soup, holdout)
         file = soup_file(folder)
-        save_arrays(holdout_file(file), {"holdout": predicted})
+        save_predictions(holdout_file(file), {"holdout": predicted}, self.own.views)
         save_arrays(file, soup)
         self.display.say(f"{self.model.name}: soup of {len(self.folds)} fold models → {file.name}")
 

@@ -16,7 +16,7 @@ from harness.model import ModelSection, training_settings
 from harness.space import TuneSection, Values
 from harness.tune.spaces import Axes, settings
 from harness.workspace import Workspace
-from harness.workspace.runs import fold_predictions_file, load_arrays
+from harness.workspace.runs import fold_predictions_file, load_arrays, noted_views
 from harness.workspace.training import TrainingRows
 
 Rows = NDArray[np.intp]
@@ -115,9 +115,13 @@ class Setup:
         return self.training.holdout_rows, np.mean(said, axis=0, dtype=np.float32)
 
     def has(self, run: str, folds: Sequence[int]) -> bool:
-        """Whether these folds of the run are finished."""
-        folder = self.workspace.models / run
-        return all((folder / f"fold{fold}.safetensors").exists() for fold in folds)
+        """Whether these folds of the run are finished, in the views that are asked for."""
+        folder, views = self.workspace.models / run, self.workspace.competition.views
+        return all(
+            (folder / f"fold{fold}.safetensors").exists()
+            and noted_views(fold_predictions_file(folder, fold)) == views
+            for fold in folds
+        )
 
     def seconds(self, run: str) -> float:
         """What the training of its finished folds took."""

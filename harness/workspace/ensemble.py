@@ -44,7 +44,8 @@ class Ensemble:
     ``members`` are all that were combined, in the blend's order; ``used`` those that matter.
     ``member_scores`` are their own OOF scores. ``weights`` names, for each member, the files in
     models/<run>/ whose predictions are averaged (none for a member of another tool), ``runs`` has
-    the digest of what decided its training ("" for a member of another tool).
+    the digest of what decided its training ("" for a member of another tool). ``views`` are the
+    test-time views that every run predicts in.
     ``decision`` is what becomes of the blend's predictions; ``fold_decisions`` (one a fold,
     ascending) were fitted without the fold, so that others can be scored on its rows.
     ``metadata`` are the columns that the blend gets beside the members. ``reason`` says by which
@@ -65,6 +66,7 @@ class Ensemble:
     member_seconds: tuple[float, ...]
     weights: tuple[tuple[str, ...], ...]
     runs: tuple[str, ...]
+    views: tuple[str, ...]
     scores: tuple[Score, ...]
     reason: str
     diversity: tuple[str, ...]
@@ -136,7 +138,7 @@ def read_ensemble(folder: Path) -> Ensemble:
 
 
 def read_current_ensemble(workspace: Workspace) -> Ensemble:
-    """The stored ensemble; a WorkspaceError, too, if it was made with other folds or other runs.
+    """The stored ensemble; a WorkspaceError, too, if it was made with other folds, runs or views.
 
     Where there are no folds, as on the machine that only predicts, there is nothing to compare.
     """
@@ -150,6 +152,14 @@ def read_current_ensemble(workspace: Workspace) -> Ensemble:
                 "was trained with other settings since the ensemble was made",
                 "run `python -m harness stack`",
             )
+    asked = workspace.competition.views
+    if any(ensemble.runs) and ensemble.views != asked:
+        raise WorkspaceError(
+            "models/ensemble",
+            f"was made of predictions in other views ({', '.join(ensemble.views)}) than "
+            f"competition.toml asks for ({', '.join(asked)})",
+            "run `python -m harness train`, then `stack`",
+        )
     return ensemble
 
 

@@ -1,5 +1,6 @@
 """oof/<run>.parquet: out-of-fold predictions, written by train or by any other tool."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from harness.errors import WorkspaceError
 from harness.files import replacing
 from harness.workspace.folds import describe_difference
+from harness.workspace.runs import noted_views
 from harness.workspace.training import TrainingRows
 
 PREFIX = b"harness."
@@ -74,6 +76,20 @@ def read_oof(path: Path, training: TrainingRows) -> OutOfFold:
     _require_sound(path, predictions, training.ids[rows], training.targets, training.task)
     _require_varied(path, predictions, training.targets)
     return OutOfFold(path.stem, predictions, metadata)
+
+
+def oof_views(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the test-time views that a run's OOF predictions are means over.
+
+    A file from before views were noted has the picture as it is.
+    """
+    return tuple(metadata.get("views", "identity").split(","))
+
+
+def views_of_run(path: Path, folder: Path) -> dict[Path, tuple[str, ...]]:
+    """Return {file: views} of the OOF file at ``path`` and of its fold models' predictions."""
+    files = sorted(folder.glob("fold*.oof.safetensors"))
+    return {path: oof_views(oof_metadata(path)), **{file: noted_views(file) for file in files}}
 
 
 def given_file(folder: Path, name: str, rows: Literal["test", "holdout"]) -> Path:
@@ -187,7 +203,7 @@ def _matrix(path: Path, table: Any, targets: tuple[str, ...]) -> NDArray[np.floa
 
 
 def oof_metadata(path: Path) -> dict[str, str]:
-    """What the writer noted in the file: run, folds digest, task, metric, seconds, config."""
+    """What the writer noted in the file: run, folds digest, task, metric, views, config."""
     stored = pq.read_schema(path).metadata or {}
     return {
         key.removeprefix(PREFIX).decode(): value.decode()

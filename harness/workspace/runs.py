@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def fold_files(folder: Path) -> list[Path]:
 
 def fold_predictions_file(folder: Path, number: int) -> Path:
     """What the fold model predicted: ``predictions`` for its fold and ``holdout`` where there is
-    one, with the ``seconds`` that its training took."""
+    one, with the ``seconds`` that its training took and the ``views`` (see ``noted_views``)."""
     return folder / f"fold{number}.oof.safetensors"
 
 
@@ -167,6 +167,26 @@ def load_arrays(path: Path, fix: str | None = None) -> dict[str, NDArray[Any]]:
         fix = fix or retrain(path.parent)
         raise WorkspaceError(path, f"cannot be read ({error})", fix) from error
     return arrays
+
+
+def save_predictions(path: Path, arrays: Arrays, views: Sequence[str]) -> None:
+    """Save predictions as ``save_arrays`` does, with the views that they are means over."""
+    save_arrays(path, {**arrays, "views": np.frombuffer(",".join(views).encode(), np.uint8)})
+
+
+def noted_views(path: Path) -> tuple[str, ...]:
+    """Return the views of a file of predictions, without reading these; ``identity`` in old files.
+
+    A WorkspaceError if the file is damaged.
+    """
+    try:
+        with safe_open(path, "np") as file:
+            if "views" not in file.keys():  # noqa: SIM118
+                return ("identity",)
+            text: str = file.get_tensor("views").tobytes().decode()
+    except Exception as error:  # safetensors raises its own untyped error and OSError
+        raise WorkspaceError(path, f"cannot be read ({error})", retrain(path.parent)) from error
+    return tuple(text.split(","))
 
 
 def _checksum(arrays: Arrays) -> str:

@@ -60,6 +60,10 @@ augment = "light"            # "none" | "light" | "medium" | "heavy" | a list (d
 # predict = "average"        # the fold models' answers averaged | "soup" | "refit" (docs/guide.md)
 # fold_models = 5            # how many of them are averaged; all if not said
 
+# [predict]
+# views = 2                  # of each picture, averaged: as it is and mirrored, by the invariances;
+#                            # or by name: ["identity", "hflip", "zoom"] (docs/guide.md)
+
 [stack]
 methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgbm"]
 # metadata = {metadata}         # columns of the train and test tables for the meta-learners

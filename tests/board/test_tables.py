@@ -46,6 +46,7 @@ ENSEMBLE = Ensemble(
     decision=Decision(),
     fold_decisions=(),
     runs=("", ""),
+    views=("identity",),
     metadata=(),
     prior=(0.5, 0.5),
     folds="",

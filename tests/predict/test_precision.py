@@ -41,6 +41,9 @@ train = "data/train.csv"
 images = "data/images/{{id}}.png"
 labels = {labels}
 
+[predict]
+views = 1
+
 [folds]
 k = 2
 """

@@ -55,6 +55,7 @@ def world(*costs: MemberCost, given: tuple[str, ...] = ()) -> tuple[Ensemble, Pr
         member_seconds=(0.0,) * len(names),
         weights=tuple(WEIGHTS if name not in given else () for name in names),
         runs=("",) * len(names),
+        views=("identity",),
         scores=(chosen,),
         **values,
     )

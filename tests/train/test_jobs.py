@@ -14,7 +14,7 @@ from harness.locks import trying
 from harness.train.job import Job
 from harness.workspace import Workspace
 from harness.workspace.ensemble import read_ensemble
-from harness.workspace.runs import load_arrays, save_arrays
+from harness.workspace.runs import load_arrays, save_arrays, save_predictions
 from harness.workspace.training import TrainingRows, read_training
 
 Harness = Callable[..., int]
@@ -102,6 +102,7 @@ def test_soup_and_refit_are_trained_measured_and_used(
     assert set(load_arrays(workspace / "models/tuned/refit.holdout.safetensors")) == {
         "seconds",
         "holdout",
+        "views",
     }
     heads = [load_arrays(workspace / f"models/probe/fold{i}.safetensors") for i in range(3)]
     soup = load_arrays(workspace / "models/probe/soup.safetensors")
@@ -165,7 +166,8 @@ def test_a_soup_that_does_harm_gives_way_to_the_average(
     file = workspace / "models/probe/soup.holdout.safetensors"
     training = training_of(workspace)
     wrong = (training.target[training.holdout_rows] + 1) % 3
-    save_arrays(file, {"holdout": 0.01 / 2 + np.eye(3, dtype=np.float32)[wrong] * 0.985})
+    holdout = 0.01 / 2 + np.eye(3, dtype=np.float32)[wrong] * 0.985
+    save_predictions(file, {"holdout": holdout}, ("identity", "hflip"))
     assert harness("stack") == 0
     assert "by the soup, which does harm: the average is taken" in capsys.readouterr().out
     ensemble = read_ensemble(workspace / "models/ensemble")

@@ -28,6 +28,7 @@ ENSEMBLE = Ensemble(
     member_seconds=(1.5, float("nan")),
     weights=(("fold0.safetensors", "fold1.safetensors"), ()),
     runs=("r", ""),
+    views=("identity",),
     scores=(Score("mean", 0.75, 0.5, 1.0, 0.8, 0.1, NOTHING, NOTHING),),
     reason="It is best.",
     diversity=("They differ.",),
