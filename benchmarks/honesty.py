@@ -12,6 +12,8 @@ metrics at 500 and at 2,000 rows, 40,000 fresh rows. ``plans``: the same cells, 
     nested_expected         the same without the fresh rows' sampling error
     nested_without_choice   the chosen method's own row of the table: its luck in being chosen stays
     in_sample               the method that looks best on the rows it was fitted on, with that score
+    mean                    the plain mean, which fits and chooses nothing: its optimism is the
+                            chance of these problems
 
     honest                  plans: the selection made without each fold
     flattering              plans: nested blends, but the rows that chose the plan
@@ -28,6 +30,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -43,7 +46,7 @@ from harness.stack.scored import Judge
 from harness.stack.select import Selection
 
 METHODS = ("best", "mean", "rank_mean", "vote", "weighted", "greedy", "logistic")
-KINDS = ("nested", "nested_expected", "nested_without_choice", "in_sample")
+KINDS = ("nested", "nested_expected", "nested_without_choice", "in_sample", "mean")
 RESULT = Path(__file__).parent / "results" / "honesty.json"
 ROWS = (500, 2_000)
 BUDGETS = (0.35, 0.65)
@@ -64,7 +67,7 @@ class World:
 
     def __init__(self, seed: int, metric: str | None = None) -> None:
         draw = np.random.default_rng([seed, 1])
-        self.seed = seed
+        self.seed, self.entropy = seed, (seed, 2)
         self.rows = round(math.exp(draw.uniform(math.log(500), math.log(20_000))))
         self.members = int(draw.integers(5, 31))
         self.classes = int(draw.choice([2, 3, 5]))
@@ -79,7 +82,7 @@ class World:
 
     def sample(self, rows: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
         """(members, rows, classes) predictions and (rows,) truth."""
-        draw = np.random.default_rng([self.seed, 2, stream])
+        draw = np.random.default_rng([*self.entropy, stream])
         # a class's own evidence each, or a place on the scale of an ordinal task
         shape = (rows, 1 if self.task == "ordinal" else self.classes)
         signal = self.signal * draw.standard_normal(shape, dtype=np.float32)
@@ -118,8 +121,10 @@ class Equals(World):
     fresh_rows = 40_000
 
     def __init__(self, seed: int, metric: str, rows: int) -> None:
-        draw = np.random.default_rng([seed, rows, 3])
-        self.seed, self.metric, self.rows, self.members = seed, metric, rows, 6
+        # cells share no random numbers, so that they err independently
+        self.seed, self.entropy = seed, (seed, crc32(metric.encode()), rows)
+        draw = np.random.default_rng(self.entropy)
+        self.metric, self.rows, self.members = metric, rows, 6
         self.task, self.classes = TASKS[metric]
         self.signal = draw.uniform(1.2, 1.6)
         self.shared_noise = draw.uniform(0.5, 0.8)
@@ -181,6 +186,11 @@ def trial(world: World, methods: tuple[str, ...], samples: int) -> dict[str, obj
         "nested_expected": held(believed, fresh(chosen), sign),
         "nested_without_choice": held(chosen.nested, fresh(chosen), sign),
         "in_sample": held(in_sample_interval(problem, naive, samples), fresh(naive), sign),
+        "mean": held(
+            by_name["mean"].nested.for_new_rows(world.rows, world.fresh_rows),
+            fresh(by_name["mean"]),
+            sign,
+        ),
         "fresh": {
             "best": fresh(by_name["best"]),
             "mean": fresh(by_name["mean"]),

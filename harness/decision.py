@@ -84,6 +84,21 @@ class Decision:
                 return f"Decides for labels from these probabilities on: {listed}."
 
 
+def plain_decision(
+    task: str, needs: str, truth: Array, targets: int, *, at_least_one: bool = False
+) -> Decision:
+    """Return what is done in any case: labels from one half on, values within the training range.
+
+    ``needs`` is what the metric looks at (see ``harness.metrics.Metric``), ``truth`` that of all
+    rows in folds. ``at_least_one``: rows must not go without a label.
+    """
+    if task == "regression":
+        return Decision("range", (float(truth.min()), float(truth.max())))
+    if task == "multilabel" and needs == "labels":
+        return Decision("thresholds", (0.5,) * targets, at_least_one)
+    return Decision()
+
+
 def _certain(codes: Array, shape: tuple[int, ...]) -> Array:
     decided = np.zeros(shape)
     decided[np.arange(len(codes)), codes] = 1

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.decision import Decision, Rule
+from harness.decision import Decision, Rule, plain_decision
 
 PREDICTIONS = np.array([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.1, 0.1, 0.8]])
 EXAMPLES = [
@@ -80,3 +80,14 @@ def test_numbers_must_be_as_many_as_the_targets_need(
 ) -> None:
     with pytest.raises(ValueError, match="not for 3 targets"):
         Decision(rule, numbers).apply(PREDICTIONS)
+
+
+def test_what_is_done_in_any_case() -> None:
+    values = np.array([0.5, -2.0, 3.0])
+    assert plain_decision("regression", "values", values, 1) == Decision("range", (-2.0, 3.0))
+    labels = np.array([[0, 1, 0], [1, 1, 0]])
+    plain = plain_decision("multilabel", "labels", labels, 3, at_least_one=True)
+    assert plain == Decision("thresholds", (0.5, 0.5, 0.5), at_least_one=True)
+    assert plain.apply(np.array([[0.1, 0.3, 0.2]])).tolist() == [[0, 1, 0]]
+    assert plain_decision("multilabel", "ranks", labels, 3) == Decision()
+    assert plain_decision("binary", "labels", np.array([0, 1]), 2) == Decision()

@@ -70,9 +70,9 @@ def _loss(
 ) -> Callable[[np.ndarray, np.ndarray], float]:
     """A run's own loss on rows, or that of the ensemble with it."""
 
-    metric, truth = workspace.competition.metric, training.target
+    metric, truth, decide = workspace.competition.metric, training.target, training.decision.apply
     if ensemble is None:
-        return lambda rows, predictions: metric.loss(truth[rows], predictions)
+        return lambda rows, predictions: metric.loss(truth[rows], decide(predictions))
 
     names = ensemble.used
     files = [workspace.oof / f"{name}.parquet" for name in names]
@@ -90,7 +90,7 @@ def _loss(
             task=training.task,
             metric=metric,
         )
-        return blended_loss(problem, workspace.competition.stack.seed)
+        return blended_loss(problem, training.decision, workspace.competition.stack.seed)
 
     return loss
 

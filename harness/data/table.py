@@ -39,7 +39,8 @@ class Table:
     """The labelled images: one row an image, in the file's order.
 
     ``target`` and ``targets`` are as harness.metrics describes truth and the columns of
-    predictions; ``labels`` is the text that the table had, for people to read.
+    predictions; ``labels`` is the text that the table had, for people to read. ``in_one_cell``:
+    the sample submission has one column for all labels of a row.
     """
 
     source: Path
@@ -48,6 +49,7 @@ class Table:
     target: NDArray[Any]
     targets: tuple[str, ...]
     groups: Strings | None
+    in_one_cell: bool
 
 
 def read_table(competition: Competition, root: Path) -> Table:
@@ -84,7 +86,8 @@ def read_table(competition: Competition, root: Path) -> Table:
                 f"{ids[missing[0]]!r}",
                 "give each row its group; a row of its own may get a name of its own",
             )
-    return Table(source, ids, shown, target, targets, groups)
+    in_one_cell = sample is not None and len(sample.target_columns) == 1
+    return Table(source, ids, shown, target, targets, groups, in_one_cell)
 
 
 def _training_columns(

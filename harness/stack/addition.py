@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from harness.decision import Decision
 from harness.stack.methods import METHODS, nested_predictions
 from harness.stack.problem import Problem
 
@@ -15,11 +16,11 @@ def parts_of(groups: np.ndarray | None, rows: int) -> np.ndarray:
     ) % PARTS
 
 
-def blended_loss(problem: Problem, seed: int) -> float:
+def blended_loss(problem: Problem, decision: Decision, seed: int) -> float:
     """The loss of the members' weighted mean, its weights fitted without the part that is scored.
 
-    Lower is better, in the metric's own size.
+    ``decision`` is applied to the blend. Lower is better, in the metric's own size.
     """
     rows = np.arange(len(problem.truth), dtype=np.intp)
     blended = nested_predictions(problem, METHODS["weighted"], rows, seed)
-    return problem.metric.loss(problem.truth, blended)
+    return problem.metric.loss(problem.truth, decision.apply(blended))

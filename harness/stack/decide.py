@@ -10,8 +10,8 @@ import numpy as np
 
 from harness.decision import Decision, Rule
 from harness.stack.inner import thinned
-from harness.stack.link import to_logits
-from harness.stack.problem import Array, Problem, Rows
+from harness.stack.link import finish, to_logits
+from harness.stack.problem import Array, Kind, Problem, Rows
 from harness.stack.resample import CONFUSION_METRICS, Scorer, scorer
 
 SEARCH_ROWS = 10_000
@@ -30,16 +30,12 @@ Along = Callable[[Array, int], Array]
 """Parameters and the place of one of them → the losses (changes,) of the moves there."""
 
 
-def plain_decision(problem: Problem, *, at_least_one: bool = False) -> Decision:
-    """What is done in any case: labels from one half on, values within the training range.
+def as_scored(kind: Kind, decision: Decision, predictions: Array) -> Array:
+    """Return predictions (rows, targets) of a member or an average as a blend's are scored.
 
-    ``at_least_one``: rows must not go without a label.
+    No probability is zero, and the decision is applied.
     """
-    if problem.kind == "values":
-        return Decision("range", (float(problem.truth.min()), float(problem.truth.max())))
-    if problem.kind == "labels" and problem.metric.needs == "labels":
-        return Decision("thresholds", (0.5,) * problem.predictions.shape[2], at_least_one)
-    return Decision()
+    return decision.apply(finish(kind, predictions))
 
 
 def rule_for(problem: Problem) -> Rule | None:

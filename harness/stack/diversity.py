@@ -1,6 +1,6 @@
 """What each member adds: how its errors agree with the others', and what is lost without it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,20 +40,22 @@ def diversity(
     problem: Problem,
     *,
     seed: int,
+    treat: Callable[[Array], Array] = np.asarray,
     method: str = "weighted",
     families: Sequence[str] | None = None,
     bootstrap: int = 500,
 ) -> Diversity:
     """Measure the members' diversity in an ensemble of ``method``.
 
-    ``families`` (members,) names each member's kind, such as its architecture. More than 20,000
-    rows are thinned to as many. ValueError if ``families`` does not name every member.
+    ``treat`` is what becomes of predictions before they are scored. ``families`` (members,) names
+    each member's kind, such as its architecture. More than 20,000 rows are thinned to as many.
+    ValueError if ``families`` does not name every member.
     """
     if families is not None and len(families) != len(problem.names):
         raise ValueError(f"{len(problem.names)} members need as many families: {families}")
     problem = _thin(problem, seed)
     correlation = error_correlation(problem)
-    contributions = _contributions(problem, method, seed, bootstrap)
+    contributions = _contributions(problem, treat, method, seed, bootstrap)
     kinds = tuple(families or problem.names)
     worth = np.array([contribution.value for contribution in contributions])
     least = int(worth.argmin())
@@ -99,7 +101,11 @@ def _thin(problem: Problem, seed: int) -> Problem:
 
 
 def _contributions(
-    problem: Problem, method: str, seed: int, bootstrap: int
+    problem: Problem,
+    treat: Callable[[Array], Array],
+    method: str,
+    seed: int,
+    bootstrap: int,
 ) -> tuple[Estimate, ...]:
     rows = np.arange(len(problem.folds), dtype=np.intp)
     members = len(problem.names)
@@ -114,7 +120,8 @@ def _contributions(
             predictions=problem.predictions[others],
         )
         predictions.append(nested_predictions(rest, METHODS[method], rows, seed))
-    whole, samples = bootstrap_scores(problem, predictions, slice(None), bootstrap, seed)
+    decided = [treat(one) for one in predictions]
+    whole, samples = bootstrap_scores(problem, decided, slice(None), bootstrap, seed)
     sign = 1 if problem.metric.greater_is_better else -1
     return tuple(
         estimate(sign * (whole[0] - whole[i]), sign * (samples[:, 0] - samples[:, i]))

@@ -1,6 +1,6 @@
 """What a run's fold models are worth together, on rows that none of them saw. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,17 +66,18 @@ def score_holdout(
     others: Mapping[str, Array],
     *,
     seed: int,
+    treat: Callable[[Array], Array] = np.asarray,
     bootstrap: int = 1000,
 ) -> HoldoutScores | None:
     """Score averages of 1 … k fold models, and ``others``, against one fold model.
 
     ``truth`` and ``groups`` are those of the holdout rows, ``fold_models`` (k, rows, targets) what
-    each predicted for them, ``others`` (rows, targets) each. None where these rows leave the
-    metric undefined.
+    each predicted for them, ``others`` (rows, targets) each; ``treat`` is what becomes of
+    predictions before they are scored. None where these rows leave the metric undefined.
     """
     k = len(fold_models)
     averages = [fold_models[:count].mean(axis=0, dtype=np.float64) for count in range(1, k + 1)]
-    tried = [*fold_models, *averages, *others.values()]
+    tried = [treat(one) for one in (*fold_models, *averages, *others.values())]
     whole, samples = paired_scores(metric, truth, groups, tried, bootstrap, seed)
     if np.isnan(whole).any() or len(samples) < 2:
         return None

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.decision import Decision
+from harness.decision import Decision, plain_decision
 from harness.errors import ConfigError, nearest
 from harness.estimate import Estimate
 from harness.metrics import Metric
 from harness.stack.blend import Blend
-from harness.stack.decide import decide_nested, fit_decisions, plain_decision, rule_for
+from harness.stack.decide import as_scored, decide_nested, fit_decisions, rule_for
 from harness.stack.methods import METHODS, Method, nested_predictions
 from harness.stack.problem import Array, Problem
 from harness.stack.resample import ROW_METRICS, bootstrap_scores
@@ -96,6 +96,15 @@ def evaluate(
             )
         )
     return scores
+
+
+def member_scores(problem: Problem, *, at_least_one: bool = False) -> tuple[float, ...]:
+    """Return each member's own score, decided as a method without a searched rule is."""
+    plain = _plain_decision(problem, at_least_one)
+    return tuple(
+        problem.metric.score(problem.truth, as_scored(problem.kind, plain, member))
+        for member in problem.predictions
+    )
 
 
 def choose(scores: Sequence[MethodScore]) -> MethodScore:
@@ -199,7 +208,7 @@ def _fit(
     rows = np.arange(len(problem.truth), dtype=np.intp)
     predictions = nested_predictions(problem, method, rows, seed)
     blend, seconds = method.fit(problem, rows, seed), clock() - started
-    plain = plain_decision(problem, at_least_one=at_least_one)
+    plain = _plain_decision(problem, at_least_one)
     by_fold = (plain,) * len(problem.fold_numbers(slice(None)))
     found = [_Fitted(method.name, blend, plain, by_fold, plain.apply(predictions), seconds)]
     if rule := rule_for(problem):
@@ -208,6 +217,16 @@ def _fit(
         name = f"{method.name}+{rule}"
         found.append(_Fitted(name, blend, whole, by_fold, decided, clock() - started))
     return found
+
+
+def _plain_decision(problem: Problem, at_least_one: bool) -> Decision:
+    return plain_decision(
+        problem.task,
+        problem.metric.needs,
+        problem.truth,
+        problem.predictions.shape[2],
+        at_least_one=at_least_one,
+    )
 
 
 def _applicable(problem: Problem, methods: Sequence[str]) -> list[Method]:

@@ -9,14 +9,20 @@ from numpy.typing import NDArray
 import harness
 from harness.competition import as_plain
 from harness.data.metadata import Column, choose_columns, encode
-from harness.data.sample import read_sample
 from harness.data.table import read_metadata
 from harness.display import Display
 from harness.errors import WorkspaceError
 from harness.files import digest
 from harness.metrics import Metric
 from harness.stack.diversity import diversity
-from harness.stack.honest import MethodScore, choose, evaluate, reason, score_of_choice
+from harness.stack.honest import (
+    MethodScore,
+    choose,
+    evaluate,
+    member_scores,
+    reason,
+    score_of_choice,
+)
 from harness.stack.members import NO_HOLDOUT, Judged, Member, judge, read_members
 from harness.stack.problem import Problem
 from harness.workspace import Workspace
@@ -32,12 +38,12 @@ def stack(workspace: Workspace, display: Display) -> tuple[Ensemble, bool]:
     members = read_members(workspace, training)
     names = competition.stack.metadata
     texts = read_metadata(competition, workspace.root, training.ids, names, test=False)
-    metric, in_one_column = competition.metric, _in_one_column(workspace)
+    metric, at_least_one = competition.metric, training.decision.at_least_one
     inputs = digest(
         harness.__version__,
         json.dumps(as_plain(competition.stack)),
         metric.name,
-        f"{metric.greater_is_better} {metric.needs} {metric.source} {in_one_column}",
+        f"{metric.greater_is_better} {metric.needs} {metric.source} {at_least_one}",
         training.folds.digest,
         training.target_digest,
         json.dumps(texts.tolist()),
@@ -58,7 +64,7 @@ def stack(workspace: Workspace, display: Display) -> tuple[Ensemble, bool]:
             problem,
             methods,
             seed=seed,
-            at_least_one=in_one_column,
+            at_least_one=at_least_one,
             progress=lambda method: advance(next(done), method),
         )
     ensemble = _ensemble(
@@ -94,12 +100,6 @@ def _problem(
     )
 
 
-def _in_one_column(workspace: Workspace) -> bool:
-    """Whether all labels of a row stand in one cell, which must not be empty."""
-    sample = read_sample(workspace.competition, workspace.root)
-    return sample is not None and len(sample.target_columns) == 1
-
-
 def _stored(workspace: Workspace, inputs: str) -> Ensemble | None:
     """The ensemble that was made of the same; one that cannot be read is made again."""
     try:
@@ -123,9 +123,7 @@ def _ensemble(
     chosen = choose(scores)
     believed = score_of_choice(problem, scores, seed=seed)
     families = [member.family for member in members]
-    own = [
-        problem.metric.score(problem.truth, member.out_of_fold.predictions) for member in members
-    ]
+    decision = training.decision
     said = tuple(one.sentence for one in judged if one.sentence)
     return Ensemble(
         method=chosen.method,
@@ -137,7 +135,7 @@ def _ensemble(
         members=problem.names,
         used=tuple(problem.names[i] for i in chosen.blend.members_used),
         targets=training.targets,
-        member_scores=tuple(own),
+        member_scores=member_scores(problem, at_least_one=decision.at_least_one),
         member_seconds=tuple(member.seconds for member in members),
         weights=tuple(one.weights for one in judged),
         runs=tuple(run_digest(member.folder) for member in members),
@@ -156,7 +154,7 @@ def _ensemble(
             for score in scores
         ),
         reason=reason(scores),
-        diversity=diversity(problem, seed=seed, families=families).sentences,
+        diversity=diversity(problem, seed=seed, families=families, treat=decision.apply).sentences,
         fold_models=said if len(training.holdout_rows) else (NO_HOLDOUT,),
         blend=chosen.blend.to_json(),
         decision=chosen.decision,

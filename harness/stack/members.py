@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, file_digest
 from harness.model import ModelSection
+from harness.stack.decide import as_scored
 from harness.stack.fold_models import HoldoutScores, Way, leak_in_errors, score_holdout
 from harness.stack.problem import Problem
 from harness.workspace import Workspace
@@ -141,7 +143,7 @@ def judge(member: Member, training: TrainingRows, problem: Problem, seed: int) -
         return Judged(_weights(member, predict, files[:count]), sentence)
     # another tool's prediction may be an average of any number of models
     repeats = training.folds.repeats if member.model else 1
-    _require_no_leak(member, problem, scores, repeats, seed)
+    _require_no_leak(member, training, problem, scores, repeats, seed)
     taken = predict
     if predict == "soup" and scores.way("soup").does_harm:
         taken = "average"
@@ -249,13 +251,19 @@ def _scores(
         member.fold_models,
         member.others,
         seed=seed,
+        treat=partial(as_scored, problem.kind, training.decision),
     )
 
 
 def _require_no_leak(
-    member: Member, problem: Problem, scores: HoldoutScores, repeats: int, seed: int
+    member: Member,
+    training: TrainingRows,
+    problem: Problem,
+    scores: HoldoutScores,
+    repeats: int,
+    seed: int,
 ) -> None:
-    predictions = member.out_of_fold.predictions
+    predictions = as_scored(problem.kind, training.decision, member.out_of_fold.predictions)
     errors = leak_in_errors(
         problem.metric,
         problem.truth,

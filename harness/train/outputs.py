@@ -95,7 +95,7 @@ class Output:
         save_predictions(job.predictions_file(self.folder), arrays, self.views)
         if not len(scored):
             return None
-        return self.metric.score(self.training.target[scored], out_of_fold)
+        return self._score(scored, out_of_fold)
 
     def finish(self, jobs: Sequence[Job], kept: str) -> float:
         """Write the OOF file from the predictions of all folds; the score.
@@ -111,7 +111,7 @@ class Output:
             total[scored] += stored["predictions"]
         rows = self.training.rows_in_folds
         predictions = total[rows] / np.float32(self.training.assignment.shape[1])
-        score = self.metric.score(self.training.target[rows], predictions)
+        score = self._score(rows, predictions)
         write_oof(
             self.oof_file,
             self.training,
@@ -128,6 +128,10 @@ class Output:
             },
         )
         return score
+
+    def _score(self, rows: NDArray[np.intp], predictions: Predictions) -> float:
+        decided = self.training.decision.apply(predictions)
+        return self.metric.score(self.training.target[rows], decided)
 
     @property
     def metric(self) -> Metric:

@@ -108,11 +108,13 @@ class Setup:
         return np.concatenate(rows), np.concatenate(said)
 
     def judged(self, run: str) -> tuple[Rows, Predictions]:
-        """(rows, predictions) that chose nothing: the holdout, or the folds kept for it."""
+        """(rows, decided predictions) that chose nothing: the holdout, or folds kept for it."""
         if not self.has_holdout:
-            return self.out_of_fold(run, self.judging)
+            rows, predictions = self.out_of_fold(run, self.judging)
+            return rows, self.training.decision.apply(predictions)
         said = [self._stored(run, fold)["holdout"] for fold in self.judging]
-        return self.training.holdout_rows, np.mean(said, axis=0, dtype=np.float32)
+        predictions = np.mean(said, axis=0, dtype=np.float32)
+        return self.training.holdout_rows, self.training.decision.apply(predictions)
 
     def has(self, run: str, folds: Sequence[int]) -> bool:
         """Whether these folds of the run are finished, in the views that are asked for."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.table import read_table
+from harness.decision import Decision, plain_decision
 from harness.errors import WorkspaceError
 from harness.files import digest
 from harness.workspace import Workspace
@@ -19,7 +20,9 @@ class TrainingRows:
     """Rows sorted by id, with their targets (see harness.metrics) and folds.
 
     ``assignment`` (rows, repeats) holds fold numbers; −1 marks the holdout. ``groups`` are those
-    that the folds were made with, duplicates among them.
+    that the folds were made with, duplicates among them. ``decision`` is what becomes of any
+    model's predictions before they are scored: a cell for all labels must not be empty, and values
+    stay within the range of the rows in folds.
     """
 
     ids: NDArray[np.object_]
@@ -29,6 +32,7 @@ class TrainingRows:
     groups: NDArray[np.object_] | None
     task: str
     folds: Folds
+    decision: Decision
 
     @property
     def rows_in_folds(self) -> NDArray[np.intp]:
@@ -48,7 +52,8 @@ class TrainingRows:
 
 def read_training(workspace: Workspace) -> TrainingRows:
     """Join the training table and folds/; a WorkspaceError if they hold other ids."""
-    table = read_table(workspace.competition, workspace.root)
+    competition = workspace.competition
+    table = read_table(competition, workspace.root)
     folds = read_folds(workspace.folds)
     order = np.argsort(table.ids, kind="stable")
     ids = table.ids[order]
@@ -59,12 +64,21 @@ def read_training(workspace: Workspace) -> TrainingRows:
             f"{len(odd)} id(s) are not in both it and {table.source.name}, the first is {odd[0]!r}",
             "run `python -m harness fold`, which places new rows and moves no old one",
         )
+    target = table.target[order]
+    decision = plain_decision(
+        competition.task,
+        competition.metric.needs,
+        target[folds.assignment[:, 0] >= 0],
+        len(table.targets),
+        at_least_one=table.in_one_cell,
+    )
     return TrainingRows(
         ids,
-        table.target[order],
+        target,
         table.targets,
         folds.assignment,
         folds.groups,
-        workspace.competition.task,
+        competition.task,
         folds,
+        decision,
     )

@@ -9,7 +9,7 @@ from stack.problems import make_problem
 from harness.decision import Decision, Rule
 from harness.metrics import get_metric
 from harness.predict.plan import Costs
-from harness.stack.decide import decide_nested, fit_decisions, plain_decision, rule_for
+from harness.stack.decide import decide_nested, fit_decisions, rule_for
 from harness.stack.honest import choose, evaluate
 from harness.stack.priced import Purchase
 from harness.stack.problem import Problem
@@ -180,18 +180,6 @@ def test_certain_answers_serve_the_probabilistic_f1() -> None:
 )
 def test_only_metrics_of_decisions_get_a_rule(task: str, metric: str, rule: str | None) -> None:
     assert rule_for(make_problem(task, metric, rows=60)) == rule
-
-
-def test_what_is_done_in_any_case() -> None:
-    values = make_problem("regression", rows=60)
-    low, high = float(values.truth.min()), float(values.truth.max())
-    assert plain_decision(values) == Decision("range", (low, high))
-    labels = make_problem("multilabel", "f1_samples", rows=60)
-    plain = plain_decision(labels, at_least_one=True)
-    assert plain == Decision("thresholds", (0.5, 0.5, 0.5), at_least_one=True)
-    rows = plain.apply(labels.predictions[0] / 4)
-    assert (rows.sum(axis=1) == 1).all()
-    assert plain_decision(make_problem("multilabel", "roc_auc", rows=60)) == Decision()
 
 
 def test_a_hundred_classes_share_one_number() -> None:

@@ -28,6 +28,13 @@ def test_twins_are_found(task: str) -> None:
     assert "member 1 and member 3" in diversity(problem, seed=0, bootstrap=20).sentences[0]
 
 
+def test_contributions_are_of_decided_predictions() -> None:
+    problem = make_problem("regression", rows=200, members=2)
+    found = diversity(problem, seed=0, bootstrap=20, treat=np.zeros_like)
+    assert [one.value for one in found.contributions] == [0.0, 0.0]
+    assert diversity(problem, seed=0, bootstrap=20).contributions[0].value > 0
+
+
 def test_a_bias_is_no_correlation() -> None:
     problem = make_problem("regression", rows=5000, members=2)
     draw = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from harness.metrics.custom import custom_metric
 from harness.predict.plan import Costs
 from harness.stack.chosen import combiner
 from harness.stack.decide import rule_for
-from harness.stack.honest import choose, evaluate, score_of_choice
+from harness.stack.honest import choose, evaluate, member_scores, score_of_choice
 from harness.stack.methods import METHODS
 from harness.stack.priced import Purchase
 from harness.stack.problem import Problem
@@ -58,6 +58,21 @@ def stacked(problem: Problem) -> None:
 @every_metric
 def test_every_metric_is_stacked(task: str, metric: str) -> None:
     stacked(make_problem(task, metric, rows=160, members=3))
+
+
+@every_metric
+def test_a_member_has_one_score(task: str, metric: str) -> None:
+    """Its own is that of the method "best", even where its predictions are out of range."""
+    problem = make_problem(task, metric, rows=160, members=3)
+    if task == "regression":
+        problem.predictions[:, 0] = problem.truth.max() + 5
+    elif task == "multilabel":
+        problem.predictions[:, 0] = 1 - problem.truth[0]
+    else:
+        problem.predictions[:, 0] = np.eye(problem.predictions.shape[2])[problem.truth[0] - 1]
+    best, *_ = evaluate(problem, (), seed=0, bootstrap=10)
+    (member,) = best.blend.members_used
+    assert member_scores(problem)[member] == pytest.approx(best.in_sample, abs=1e-12)
 
 
 @pytest.mark.parametrize("needs", ["probabilities", "labels"])

@@ -73,6 +73,20 @@ def test_without_labels_the_gain_is_the_ambiguity() -> None:
     assert found.loss > 0
 
 
+def test_holdout_scores_are_of_decided_predictions() -> None:
+    rmse, truth = get_metric("rmse"), np.linspace(-1, 1, 50)
+    models = np.stack([3 * truth, 4 * truth])[:, :, None]
+    plain = score_holdout(rmse, truth, None, models, {}, seed=0, bootstrap=20)
+    treated = score_holdout(
+        rmse, truth, None, models, {}, seed=0, bootstrap=20, treat=lambda one: one.clip(-1, 1)
+    )
+    assert plain is not None
+    assert treated is not None
+    clipped = rmse.score(truth, models.mean(axis=0).clip(-1, 1))
+    assert treated.way("average").score == pytest.approx(clipped)
+    assert treated.one < plain.one
+
+
 def test_copies_gain_nothing() -> None:
     truth, models = noisy(300, 1, 1.0)
     scores = score_holdout(METRIC, truth, None, np.repeat(models, 4, axis=0), {}, seed=0)
