@@ -27,7 +27,7 @@ from harness.predict.guard import agreement
 from harness.predict.machine import fingerprint, probe
 from harness.predict.measure import assess
 from harness.predict.plan import Plan, Plans
-from harness.predict.views import allowed_views
+from harness.predict.views import plan_views, views_of
 from harness.stack.decide import decide_nested
 from harness.stack.fold_models import imagined_rows, noise_of
 from harness.stack.honest import NORMAL
@@ -168,7 +168,7 @@ def _measure_member(
 ) -> tuple[list[MemberCost], list[str]]:
     """(the member's fastest engine that answers the same, and what is worth telling)."""
     run = open_run(workspace.models / name)
-    folder = workspace.models / "ensemble" / "engines"
+    folder, views = workspace.models / "ensemble" / "engines", views_of(workspace.competition)
     pixels = _pixels(workspace, run.model.image_size, paths, display)
     fold_of = training.assignment[:, 0].astype(np.intp)
     timed, held = _some(fold_of, ROWS_TIMED, fold=0), _some(fold_of, ROWS_HELD)
@@ -194,7 +194,7 @@ def _measure_member(
     stored = problem.predictions[problem.names.index(name)][seen]
     if training.assignment.shape[1] > 1 and len(found) > 1:
         # stored are means over the repeats, an engine is held against one of them
-        assessed = assess(REFERENCE, run.folder, folder, pixels_file(pixels), held)
+        assessed = assess(REFERENCE, run.folder, folder, pixels_file(pixels), held, views=views)
         if not isinstance(assessed, str):
             stored = assessed.predictions[held >= 0]
     refused: set[tuple[str, str]] = set()  # whether batches run side by side changes no answer
@@ -204,7 +204,7 @@ def _measure_member(
             return [one], notes
         if (kind.runtime, kind.precision) in refused:
             continue
-        assessed = assess(kind, run.folder, folder, pixels_file(pixels), held)
+        assessed = assess(kind, run.folder, folder, pixels_file(pixels), held, views=views)
         if isinstance(assessed, str):
             notes.append(f"{name}: {kind.name} is left out: it {assessed}")
             continue
@@ -234,24 +234,26 @@ def _in_views(
     display: Display,
     views: int,
 ) -> Views:
-    """The member's out-of-fold predictions in 2, 4, … views, by the fold models of one repeat."""
-    if views == 1:
+    """The member's out-of-fold predictions in 1, 2, 4, … views, by the fold models of one repeat.
+
+    Not in as many as the stored ones are made in.
+    """
+    order, base = plan_views(workspace.competition), len(views_of(workspace.competition))
+    counts = [n for n in (1, 2, 4, 8) if n != base and n <= min(max(views, base), len(order))]
+    if not counts:
         return {}
     pixels = _pixels(workspace, member.size, paths, display)
     kind, found = ENGINES[member.cost.engine], {}
     run_folder = workspace.models / member.member
     engines = workspace.models / "ensemble" / "engines"
     fold_of = training.assignment[:, 0].astype(np.intp)
-    allowed = allowed_views(workspace.competition.data.invariances)
-    for count in (2, 4, 8):
-        if count <= min(views, len(allowed)):
-            with display.progress(f"{member.member} in {count} views", 1, unit="passes"):
-                assessed = assess(
-                    kind, run_folder, engines, pixels_file(pixels), fold_of, views=allowed[:count]
-                )
-            if not isinstance(assessed, str):
-                predictions = assessed.predictions[training.rows_in_folds]
-                found[(member.member, count)] = predictions
+    for count in counts:
+        with display.progress(f"{member.member} in {count} views", 1, unit="passes"):
+            assessed = assess(
+                kind, run_folder, engines, pixels_file(pixels), fold_of, views=order[:count]
+            )
+        if not isinstance(assessed, str):
+            found[(member.member, count)] = assessed.predictions[training.rows_in_folds]
     return found
 
 

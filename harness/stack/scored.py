@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.decision import Decision, Rule
+from harness.decision import Decision, Rule, plain_decision
 from harness.predict.plan import Plan
-from harness.stack.decide import fit_decision, plain_decision
+from harness.stack.decide import fit_decision
 from harness.stack.priced import Cascade
 from harness.stack.problem import Array, Problem
 from harness.stack.resample import bootstrap_scores
@@ -102,7 +102,13 @@ class Judge:
         """Return the decision for what a cascade predicts, fitted on its nested predictions."""
         problem = selection.problem
         if self.rule is None:
-            return plain_decision(problem, at_least_one=self.at_least_one)
+            return plain_decision(
+                problem.task,
+                problem.metric.needs,
+                problem.truth,
+                problem.predictions.shape[2],
+                at_least_one=self.at_least_one,
+            )
         everything = np.arange(len(problem.folds), dtype=np.intp)
         predictions = selection.predictions(cascade)
         return fit_decision(

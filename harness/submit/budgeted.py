@@ -247,9 +247,9 @@ def read_plans(workspace: Workspace, ensemble: Ensemble) -> tuple[Plan, ...]:
 def stage_loader(workspace: Workspace, plan: Plan, sheet: "CostSheet") -> Callable[[int], "Engine"]:
     """Return a function that makes a stage ready; models that are loaded are used again."""
     from harness.predict.engines import ENGINES, load_engine, open_run
-    from harness.predict.views import InViews, allowed_views
+    from harness.predict.views import InViews, plan_views
 
-    views = allowed_views(workspace.competition.data.invariances)
+    views = plan_views(workspace.competition)
     engines: dict[tuple[str, ...], Any] = {}
     costs = {(one.member, one.cost.engine): one for one in sheet.members}
 
