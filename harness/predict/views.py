@@ -11,8 +11,7 @@ from PIL import Image
 from harness.competition import Competition
 from harness.data.images import Pixels
 from harness.errors import ConfigError, nearest
-from harness.views import View
-from harness.views import allowed_views as allowed_views
+from harness.views import View, allowed_views
 
 ZOOM = 7 / 8
 """The part of each side that ``zoom`` enlarges: the usual centre crop, 224 of 256 pixels."""

@@ -8,8 +8,8 @@ from tiny import picture
 
 from harness.data.images import Pixels
 from harness.errors import ConfigError
-from harness.predict.views import VIEWS, InViews, allowed_views, predict_views
-from harness.views import View
+from harness.predict.views import VIEWS, InViews, predict_views
+from harness.views import View, allowed_views
 
 IMAGES: Pixels = np.arange(2 * 3 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 3)
 
