@@ -28,7 +28,6 @@ PURE = [
     "harness.stack.methods",
     "harness.stack.select",
     "harness.stack.scored",
-    "harness.stack.efficiency",
     "harness.predict.plan",
     "harness.submit.forms",
     "harness.submit.plan",

@@ -28,7 +28,7 @@ from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble, read_current_ensemble
 
 PASS_SECONDS, LEAST_PASS, MOST_PASS = 8.0, 64, 1024
-"""What a pass of all members should take, and its least and most images."""
+"""Seconds that a pass of all members should take, and its least and most images."""
 WRITES = 3
 """Times that combining and writing is timed."""
 

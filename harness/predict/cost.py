@@ -70,7 +70,7 @@ class MemberCost:
 
 @dataclass(frozen=True)
 class Averaging:
-    """What averaging a member's fold models is worth, as far as that can be told.
+    """The worth of averaging a member's fold models, as far as that can be told.
 
     ``loss`` is how much of one model's smooth loss would go if infinitely many were averaged,
     ``score`` (positive is better) how much that adds to the metric, ``error`` its standard error.

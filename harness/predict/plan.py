@@ -160,7 +160,7 @@ class Plan:
         return tuple(dict.fromkeys(stage.member for stage in self.stages))
 
     def models_of(self, member: str) -> tuple[int, int]:
-        """How many of a member's fold models the plan means some image to get, and of how many."""
+        """Return (the most fold models of a member that an image is meant to get, all of them)."""
         of_member = [stage for stage in self.stages if stage.member == member]
         planned = [stage.models[1] for stage in of_member if stage.share]
         return max(planned, default=0), max(stage.models[1] for stage in of_member)

@@ -93,7 +93,7 @@ class Nested:
         return {c: o.views[1] for c, o in zip(self.column, self.options, strict=True)}
 
     def gain(self, chosen: Sequence[int], noise: Mapping[str, float] | None = None) -> float:
-        """What averaging the models that these options buy takes off the blend's loss.
+        """Return the loss that averaging the models which these options buy takes off the blend's.
 
         In the unit of ``noise``, by default that of the smooth loss.
         """
@@ -205,7 +205,7 @@ class Nested:
             self._set(key, "weighted", found)
 
     def _better(self, found: Array, before: Array) -> bool:
-        """Whether predictions lose less than others by more than the difference's error."""
+        """Return whether predictions lose less than others by more than the difference's error."""
         gained = row_losses(self.problem, before) - row_losses(self.problem, found)
         return bool(gained.mean() > gained.std() / np.sqrt(len(gained)))
 

@@ -1,7 +1,7 @@
 """What each member adds: how its errors agree with the others', and what is lost without it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -88,16 +88,7 @@ def error_correlation(problem: Problem) -> Array:
 
 def _thin(problem: Problem, seed: int) -> Problem:
     rows = thinned(np.arange(len(problem.folds), dtype=np.intp), ROWS_ENOUGH, seed)
-    if len(rows) == len(problem.folds):
-        return problem
-    return replace(
-        problem,
-        predictions=problem.predictions[:, rows],
-        truth=problem.truth[rows],
-        folds=problem.folds[rows],
-        groups=None if problem.groups is None else problem.groups[rows],
-        metadata=problem.metadata_of(rows),
-    )
+    return problem if len(rows) == len(problem.folds) else problem.of_rows(rows)
 
 
 def _contributions(
@@ -114,11 +105,7 @@ def _contributions(
     predictions = [nested_predictions(problem, METHODS[method], rows, seed)]
     for left_out in range(members):
         others = np.flatnonzero(np.arange(members) != left_out)
-        rest = replace(
-            problem,
-            names=tuple(problem.names[i] for i in others),
-            predictions=problem.predictions[others],
-        )
+        rest = problem.of_members(others.tolist())
         predictions.append(nested_predictions(rest, METHODS[method], rows, seed))
     decided = [treat(one) for one in predictions]
     whole, samples = bootstrap_scores(problem, decided, slice(None), bootstrap, seed)

@@ -1,4 +1,4 @@
-"""What a run's fold models are worth together, on rows that none of them saw. Pure."""
+"""The worth of a run's fold models together, on rows that none of them saw. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ def score_holdout(
 
 @dataclass(frozen=True)
 class Noise:
-    """What one fold model loses because it is one: what averaging infinitely many would take off.
+    """The loss of one fold model that averaging infinitely many of them would take off.
 
     ``loss`` is in the smooth loss (``cascade.smooth_metric``), ``score`` (positive: averaging is
     better) in the metric, with its standard ``error``.

@@ -265,7 +265,7 @@ def _averaging(
     test_paths: Sequence[Path],
     display: Display,
 ) -> tuple[Averaging, ...]:
-    """What averaging each member's fold models is worth, by the best source that there is.
+    """Return the worth of averaging each member's fold models, by the best source that there is.
 
     The holdout's labels, or those of the rows that repeats predicted several times, or how far the
     models disagree about test images. A member whose models share a backbone predicts with all of
@@ -352,7 +352,7 @@ def _purchases(
     base: int,
     repeats: int,
 ) -> tuple[list[Purchase], Problem]:
-    """What can be bought of each member, and a problem of all columns of that."""
+    """Return the purchases that each member offers, and a problem of all their columns."""
     columns: dict[str, NDArray[np.float32]] = {}
 
     def named(member: str, seen: Mapping[int, NDArray[np.float32]]) -> dict[int, str]:
@@ -413,7 +413,7 @@ def _everything(ensemble: Ensemble, selection: Selection) -> Cascade:
 
 
 def _gain(selection: Selection, cascade: Cascade, sheet: CostSheet) -> tuple[float, float]:
-    """What averaging is expected to add to the plan's score, and the standard error of that."""
+    """Return the gain in score that averaging is expected to bring, and its standard error."""
     score = {one.member: one.score for one in sheet.averaging}
     errors = [selection.gain(cascade, {one.member: one.error}) for one in sheet.averaging]
     return selection.gain(cascade, score), math.hypot(*errors)

@@ -1,4 +1,4 @@
-"""What plans score: the whole selection is repeated without each fold that is scored. Pure.
+"""Scores of plans, from the whole selection repeated without each fold that is scored. Pure.
 
 The best-looking of thousands of cascades was picked for its luck as well. So for every fold the
 search is made again on the other folds (members, order, shares, rules and blends), and predicts the
@@ -25,7 +25,7 @@ SURE = 1.96
 
 @dataclass(frozen=True)
 class Score:
-    """What a plan scores with its ``decision``, with the score's standard ``error``."""
+    """A plan's ``score`` with its ``decision``, and the score's standard ``error``."""
 
     score: float
     error: float

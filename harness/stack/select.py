@@ -31,7 +31,7 @@ LEARNT = 12
 ORDERS = 48
 """Sets of members, spread over the seconds, from which orders of stages are made."""
 TIE = 1e-6
-"""What averaging is taken to be worth where nothing is known: next to nothing, but not less."""
+"""The worth of averaging where nothing is known: next to nothing, but more than nothing."""
 MOST_STAGES = 64
 """Stages of a plan; what an order has beyond them is for time that is left over, and is cut off."""
 
@@ -114,7 +114,7 @@ class Selection:
         return Cascade(order, levels, self.prices.of_levels(order, levels), loss)
 
     def gain(self, cascade: Cascade, noise: Mapping[str, float]) -> float:
-        """What averaging fold models is expected to take off, in the unit of ``noise``."""
+        """Return the loss that averaging is expected to take off, in the unit of ``noise``."""
         total, before = 0.0, 0.0
         for level in reversed(cascade.levels):
             chosen = cascade.order[: level.stages]

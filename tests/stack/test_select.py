@@ -24,8 +24,7 @@ from harness.predict.plan import (
 )
 from harness.records import read_record
 from harness.stack.cascade import DOUBT, SHARES, luck, row_losses, send
-from harness.stack.chosen import choose, combiner
-from harness.stack.efficiency import most_efficient
+from harness.stack.chosen import choose, combiner, most_efficient
 from harness.stack.priced import Cascade, Purchase, ladder, whole
 from harness.stack.problem import Problem
 from harness.stack.scored import Judge, Score

@@ -1,4 +1,4 @@
-"""What a runtime must offer: one network from batches of uint8 images to features.
+"""The interface of a runtime: one network from batches of uint8 images to features.
 
 A runtime computes in the precision that is asked of it. What follows the features is a small
 product, done in fp32 by harness.predict.head for all of them.
