@@ -27,8 +27,8 @@ from harness.submit.rows import TestRows, read_test_rows, submission_text
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble, read_current_ensemble
 
-PASS_SECONDS, LEAST_PASS, MOST_PASS = 8.0, 64, 1024
-"""Seconds that a pass of all members should take, and its least and most images."""
+PASS_SECONDS, LEAST_PASS, MOST_PASS = 4.0, 64, 1024
+"""Seconds that a pass should take, and its least and most images."""
 WRITES = 3
 """Times that combining and writing is timed."""
 
@@ -78,23 +78,41 @@ def measure_and_plan(
 
 
 def _as_they_run(workspace: Workspace, sheet: CostSheet, display: Display) -> CostSheet:
-    """The sheet, corrected by one pass of all members over some images, in a fresh process."""
+    """The sheet, corrected by a pass of each member over some images, then by one of all."""
+    names = [one.member for one in sheet.members]
+    passes = [[name] for name in names] + ([names] if len(names) > 1 else [])
+    with display.progress("real passes", len(passes), unit="passes") as advance:
+        for done, members in enumerate(passes):
+            advance(done, ", ".join(members))
+            try:
+                loading, predicting = _timed_pass(workspace, sheet, members)
+            except WorkspaceError as error:
+                display.say(f"warning: {error}")
+                continue
+            alone = len(members) == 1
+            sheet = corrected(sheet, members, loading if alone else 1.0, predicting)
+    return sheet
+
+
+def _timed_pass(
+    workspace: Workspace, sheet: CostSheet, members: Sequence[str]
+) -> tuple[float, float]:
+    """Seconds for each predicted one, of loading and of predicting, in a fresh process."""
     an_image = sheet.read + sum(seconds for _, seconds in sheet.decode)
-    an_image += sum(one.image_seconds(1) for one in sheet.members)
-    if not sheet.members:
-        return sheet
+    an_image += sum(one.image_seconds(1) for one in sheet.members if one.member in members)
     rows = min(max(LEAST_PASS, round(PASS_SECONDS / an_image)), MOST_PASS)
-    with TemporaryDirectory() as folder, display.progress("all members", 1, unit="passes"):
+    with TemporaryDirectory() as folder:
         costs = Path(folder) / "costs.json"
         write_costs(costs, sheet)
         command = [sys.executable, "-m", "harness.cli.timed_pass", str(workspace.root), str(costs)]
-        done = subprocess.run([*command, str(rows)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, str(rows), *members], capture_output=True, text=True, check=False
+        )
     if done.returncode:
-        why = one_line(done.stderr.strip()[-300:])
-        display.say(f"warning: the members could not be timed together ({why})")
-        return sheet
+        why = f"could not be timed ({one_line(done.stderr.strip()[-300:])})"
+        raise WorkspaceError(", ".join(members), why, "its seconds are those of its engine alone")
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    return corrected(sheet, found["load"], found["predict"])
+    return found["load"], found["predict"]
 
 
 def _stored(workspace: Workspace, ensemble: Ensemble) -> tuple[CostSheet, list[Plan]] | None:

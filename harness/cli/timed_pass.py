@@ -1,8 +1,10 @@
-"""The seconds of one real pass over some images: python -m harness.cli.timed_pass ROOT COSTS ROWS.
+"""The seconds of one real pass over some images.
+
+    python -m harness.cli.timed_pass ROOT COSTS ROWS MEMBER …
 
 Engines are timed one by one on images that are decoded already. In a submission they share the
 processor with the threads that decode, and with each other. This process runs the submission's own
-code with all members, and prints as JSON by how much that takes longer.
+code with these members, and prints as JSON how much longer that takes than predicted.
 """
 
 import json
@@ -11,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -25,12 +28,13 @@ from harness.workspace.ensemble import read_ensemble
 
 def main(arguments: Sequence[str]) -> None:
     """Print {"load": …, "predict": …}: seconds for each one that the costs predict."""
-    root, costs, count = arguments
+    root, costs, count, *members = arguments
     workspace = Workspace.open(Path(root))
     ensemble = read_ensemble(workspace.models / "ensemble")
     sheet = read_costs(Path(costs))
     there = [path for path in read_test_rows(workspace, ensemble).paths if path.exists()]
     paths = list(islice(cycle(there), int(count))) if there else []
+    sheet = replace(sheet, members=tuple(m for m in sheet.members if m.member in members))
     plan = one_pass(sheet, len(ensemble.targets), len(paths))
     progress = follow(
         plan,

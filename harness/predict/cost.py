@@ -28,6 +28,8 @@ Source = Literal["holdout", "repeats", "test images"]
 """Rows that several fold models predicted although none of them saw their labels."""
 STARTS = 3
 """Fresh processes that are timed."""
+LEAST_CORRECTION = 0.5
+"""The least that a pass makes of an engine's seconds: the rest may be luck."""
 SAMPLE = 48
 """Images that decoding is timed on."""
 
@@ -144,25 +146,38 @@ def averaging_sentence(plan: Plan, sheet: CostSheet) -> str:
     )
 
 
-def corrected(sheet: CostSheet, loading: float, predicting: float) -> CostSheet:
-    """Return the sheet with all loads and all work on images so many times as long."""
-    members = []
-    for one in sheet.members:
+def corrected(
+    sheet: CostSheet, members: Sequence[str], loading: float, predicting: float
+) -> CostSheet:
+    """Return the sheet after one pass of these members together took other seconds than predicted.
+
+    ``loading`` and ``predicting`` are seconds for each predicted one. Decoding stays as it is: the
+    members wait for it, and it for them.
+    """
+    passing = [one for one in sheet.members if one.member in members]
+    forward = sum(one.cost.image_seconds for one in passing)
+    sizes, decode = {one.size for one in passing}, dict(sheet.decode)
+    reading = sheet.read + sum(decode[size] for size in sizes)
+    slower = (predicting * (reading + forward) - reading) / forward
+    slower = max(slower, LEAST_CORRECTION)
+
+    def correct(one: MemberCost) -> MemberCost:
         cost = one.cost
-        slower = replace(
-            cost,
-            start_seconds=cost.start_seconds * loading,
-            load_seconds=cost.load_seconds * loading,
-            warm_up_seconds=cost.warm_up_seconds * loading,
-            image_seconds=cost.image_seconds * predicting,
-            image_seconds_p95=cost.image_seconds_p95 * predicting,
+        return replace(
+            one,
+            cost=replace(
+                cost,
+                start_seconds=cost.start_seconds * loading,
+                load_seconds=cost.load_seconds * loading,
+                warm_up_seconds=cost.warm_up_seconds * loading,
+                image_seconds=cost.image_seconds * slower,
+                image_seconds_p95=cost.image_seconds_p95 * slower,
+            ),
         )
-        members.append(replace(one, cost=slower))
+
     return replace(
         sheet,
-        members=tuple(members),
-        read=sheet.read * predicting,
-        decode=tuple((size, seconds * predicting) for size, seconds in sheet.decode),
+        members=tuple(correct(one) if one in passing else one for one in sheet.members),
     )
 
 

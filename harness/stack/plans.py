@@ -138,15 +138,17 @@ def make_plans(
     ruled = "+" in ensemble.method
     rule = ensemble.decision.rule if ruled else None
     judge = Judge(selection, rule, at_least_one=ensemble.decision.at_least_one)
-    scores, beaten = judge.scores(cascades, _nested(ensemble, problem.of_rows(some)))
+    gains = [_gain(selection, one, sheet) for one in (*cascades, everything)]
+    peer = (_nested(ensemble, problem.of_rows(some)), gains[-1][0])
+    scores, beaten = judge.scores(cascades, [gain for gain, _ in gains[:-1]], peer)
     if not beaten:
         believed = ensemble.estimate
         error = (believed.high - believed.low) / (2 * NORMAL)
         cascades.append(everything)
         scores.append(Score(believed.value, error, ensemble.decision))
     return [
-        judge.plan(one, believed, _gain(selection, one, sheet))
-        for one, believed in zip(cascades, scores, strict=True)
+        judge.plan(one, believed, gain)
+        for one, believed, gain in zip(cascades, scores, gains, strict=False)
     ]
 
 

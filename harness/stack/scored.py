@@ -45,27 +45,33 @@ class Judge:
         self.selection, self.rule, self.at_least_one = selection, rule, at_least_one
 
     def scores(
-        self, cascades: Sequence[Cascade], peer: Array | None = None
+        self,
+        cascades: Sequence[Cascade],
+        gains: Sequence[float] | None = None,
+        peer: tuple[Array, float] | None = None,
     ) -> tuple[list[Score], bool]:
         """Return what each cascade is believed to score, and whether the last beats the ``peer``.
 
-        ``cascades`` are part of the selection's frontier, cheapest first: more seconds never look
-        worse, since scores that fall by chance are replaced by their mean (isotonic regression).
-        ``peer`` (rows, targets) are nested predictions, decided; beating them means by more than
-        ``SURE`` standard errors of the paired difference.
+        ``cascades`` are part of the selection's frontier, cheapest first, and ``gains`` (positive
+        is better) what averaging adds to each: with it more seconds never look worse, since scores
+        that fall by chance are replaced by their mean (isotonic regression). ``peer`` are nested
+        predictions (rows, targets), decided, and a gain; beating them means by more than ``SURE``
+        standard errors of the paired difference.
         """
         from sklearn.isotonic import isotonic_regression
 
         problem = self.selection.problem
-        rivals = [] if peer is None else [peer]
+        gained = np.zeros(len(cascades)) if gains is None else np.array(gains)
+        rivals = [] if peer is None else [peer[0]]
         honest = self.honest_predictions(cascades)
         whole, samples = bootstrap_scores(problem, [*honest, *rivals], slice(None), BOOTSTRAP, 0)
         sign = 1 if problem.metric.greater_is_better else -1
-        scores = sign * isotonic_regression(sign * whole[: len(honest)])
+        expected = isotonic_regression(sign * whole[: len(honest)] + gained)
+        scores = sign * (expected - gained)
         beats = False
-        if rivals:
-            lead = sign * (samples[:, -2] - samples[:, -1])
-            beats = bool(sign * (whole[-2] - whole[-1]) > SURE * float(lead.std()))
+        if peer is not None:
+            lead = sign * (whole[-2] - whole[-1]) + gained[-1] - peer[1]
+            beats = bool(lead > SURE * float((samples[:, -2] - samples[:, -1]).std()))
         errors = samples[:, : len(honest)].std(axis=0)
         return [
             Score(float(score), float(error), self.decision(self.selection, one))

@@ -102,6 +102,8 @@ def test_more_time_buys_more_fold_models_of_each_member_and_says_what_they_gain(
     assert everything.expected == pytest.approx(0.7 - everything.gain)
     assert 0 < everything.gain_error < everything.gain
     assert plans[0].gain == 0
+    expected = [plan.expected for plan in plans[:-1]]
+    assert expected == sorted(expected, reverse=True)  # more seconds never look worse
 
 
 def test_models_of_which_nothing_is_known_win_a_tie() -> None:
