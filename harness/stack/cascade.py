@@ -66,6 +66,7 @@ class Nested:
         self.prior_loss = _constant_loss(problem, self.prior)
         self.learner = METHODS["ridge" if problem.kind == "values" else "logistic"]
         self.luck = luck(problem, self.last(range(len(options))))
+        self._averaged = {option.member for option in options if option.models[0]}
         self.method: dict[tuple[int, ...], str] = {}
         self._asked: set[tuple[int, ...]] = set()
         self._ordered: dict[tuple[int, ...], Blend] = {}
@@ -173,9 +174,13 @@ class Nested:
         return float(row_losses(self.problem, found).mean())
 
     def learn(self, chosen: Sequence[int]) -> None:
-        """Let the learner blend what these options buy, if that is better beyond noise."""
+        """Let the learner blend what these options buy, if that is better beyond noise.
+
+        Not where fold models can be averaged: it learns how sure single models are, and averages
+        are less sure already.
+        """
         key = self.columns(chosen)
-        if key in self._asked or len(key) == 0:
+        if key in self._asked or not key or self._averaged & set(self.last(chosen)):
             return
         self._asked.add(key)
         found = np.empty(self.problem.predictions.shape[1:])

@@ -189,6 +189,12 @@ def test_a_larger_budget_never_uses_fewer_models_at_equal_score(
     assert all(planned in ((0, 5), (5, 5)) for planned in used)
 
 
+def test_a_learner_does_not_blend_members_whose_models_can_be_averaged() -> None:
+    assert "logistic" in select(rows=300, members=3, learn=True).nested.method.values()
+    several = select(rows=300, members=3, learn=True, models=5, noise=0.05)
+    assert "logistic" not in several.nested.method.values()
+
+
 def test_the_gain_of_averaging_is_that_of_the_blends_noise() -> None:
     selection = select(rows=150, members=3, models=5, noise=0.3)
     order = selection.orders.climb(selection.first)
