@@ -19,7 +19,6 @@ from harness.predict.engine import choose_device
 from harness.predict.engines import ENGINES, Kind, engines_here
 from harness.predict.machine import fingerprint
 from harness.predict.plan import Plan
-from harness.predict.views import views_of
 from harness.stack.make import read_problem
 from harness.stack.plans import make_plans, measure_costs, write_plans
 from harness.submit.budgeted import costs_file, plans_file, read_plans
@@ -69,7 +68,7 @@ def measure_and_plan(
         sheet,
         in_views,
         budget.test_rows or len(rows.ids),
-        base=len(views_of(workspace.competition)),
+        base=len(workspace.competition.views),
         repeats=training.assignment.shape[1],
     )
     write_costs(costs_file(workspace), sheet)

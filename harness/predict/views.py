@@ -42,16 +42,11 @@ VIEWS: Mapping[str, Callable[[Pixels], Pixels]] = {
 """Square images (rows, size, size, 3) → the same shape; turns are counter-clockwise."""
 
 
-def views_of(competition: Competition) -> tuple[View, ...]:
-    """Return the views that every model predicts in without a budget."""
-    return competition.views
-
-
 def plan_views(competition: Competition) -> tuple[View, ...]:
-    """Return the views in the order that plans buy them: those of ``views_of``, then the others
-    that the invariances allow."""
+    """Return the views in the order that plans buy them: those that every model predicts in
+    without a budget, then the others that the invariances allow."""
     allowed = allowed_views(competition.data.invariances)
-    return tuple(dict.fromkeys((*views_of(competition), *allowed)))
+    return tuple(dict.fromkeys((*competition.views, *allowed)))
 
 
 class Predicts(Protocol):

@@ -27,7 +27,7 @@ from harness.predict.guard import agreement
 from harness.predict.machine import fingerprint, probe
 from harness.predict.measure import assess
 from harness.predict.plan import Plan, Plans
-from harness.predict.views import plan_views, views_of
+from harness.predict.views import plan_views
 from harness.stack.decide import decide_nested
 from harness.stack.fold_models import imagined_rows, noise_of
 from harness.stack.honest import NORMAL
@@ -170,7 +170,7 @@ def _measure_member(
 ) -> tuple[list[MemberCost], list[str]]:
     """(the member's fastest engine that answers the same, and what is worth telling)."""
     run = open_run(workspace.models / name)
-    folder, views = workspace.models / "ensemble" / "engines", views_of(workspace.competition)
+    folder, views = workspace.models / "ensemble" / "engines", workspace.competition.views
     pixels = _pixels(workspace, run.model.image_size, paths, display)
     fold_of = training.assignment[:, 0].astype(np.intp)
     timed, held = _some(fold_of, ROWS_TIMED, fold=0), _some(fold_of, ROWS_HELD)
@@ -240,7 +240,7 @@ def _in_views(
 
     Not in as many as the stored ones are made in.
     """
-    order, base = plan_views(workspace.competition), len(views_of(workspace.competition))
+    order, base = plan_views(workspace.competition), len(workspace.competition.views)
     counts = [n for n in (1, 2, 4, 8) if n != base and n <= min(max(views, base), len(order))]
     if not counts:
         return {}
