@@ -144,7 +144,7 @@ def in_sample_interval(problem: Problem, score: MethodScore, samples: int) -> Es
 
 
 def held(interval: Estimate, fresh: float, sign: int) -> dict[str, object]:
-    """Whether the interval holds the fresh score; optimism in standard errors."""
+    """Return whether the interval holds the fresh score, and its optimism in standard errors."""
     return {
         "fresh": fresh,
         "value": interval.value,

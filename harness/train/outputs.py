@@ -48,14 +48,14 @@ class Output:
 
     @property
     def complete(self) -> bool:
-        """Whether the OOF file is there and of this run, in whatever views."""
+        """Return whether the OOF file is there and of this run, in whatever views."""
         if not self.oof_file.exists():
             return False
         return oof_metadata(self.oof_file).get("config") == identity_digest(self.identity)
 
     @property
     def current(self) -> bool:
-        """Whether the OOF file is there, of this run and in the views that are asked for."""
+        """Return whether the OOF file is there, of this run and in the views that are asked for."""
         return self.complete and oof_views(oof_metadata(self.oof_file)) == self.views
 
     @property
@@ -64,7 +64,7 @@ class Output:
         return self.workspace.competition.views
 
     def predicted(self, job: Job) -> bool:
-        """Whether the job's predictions are in the views that are asked for."""
+        """Return whether the job's predictions are in the views that are asked for."""
         file = job.predictions_file(self.folder)
         return noted_views(file) == self.views if file.exists() else self.current
 

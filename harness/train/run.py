@@ -117,22 +117,22 @@ class Run:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is missing: no job, no soup, no OOF file in the views asked for."""
+        """Return whether nothing is missing: no job, no soup, no OOF file in the asked views."""
         return all(output.current for output in self.outputs) and not self.missing and self._souped
 
     @property
     def complete(self) -> bool:
-        """Whether all folds are trained: the OOF files are there, in whatever views."""
+        """Return whether all folds are trained: the OOF files are there, in whatever views."""
         return all(output.complete for output in self.outputs)
 
     def trained(self, job: Job) -> bool:
-        """Whether the job's model is there; the refit may be asked for when all folds are."""
+        """Return whether the job's model is there; the refit may be asked for later."""
         if job.fold is not None and self.complete:
             return True
         return job.weights_file(self.own.folder).exists()
 
     def lacks(self, job: Job) -> bool:
-        """Whether the job's model is still to be trained, or to predict in other views."""
+        """Return whether the job's model is still to be trained, or to predict in other views."""
         if not self.trained(job):
             return True
         return not all(output.predicted(job) for output in self.outputs)

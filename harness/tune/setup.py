@@ -117,7 +117,7 @@ class Setup:
         return self.training.holdout_rows, self.training.decision.apply(predictions)
 
     def has(self, run: str, folds: Sequence[int]) -> bool:
-        """Whether these folds of the run are finished, in the views that are asked for."""
+        """Return whether these folds of the run are finished, in the views that are asked for."""
         folder, views = self.workspace.models / run, self.workspace.competition.views
         return all(
             (folder / f"fold{fold}.safetensors").exists()

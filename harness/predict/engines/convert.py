@@ -69,7 +69,7 @@ def converted_file(kind: Kind, part: Part, cache: Path) -> Path:
 
 
 def read_heads(folder: Path) -> Heads:
-    """What follows the features of the converted network in ``folder``."""
+    """Return the linear layers that follow the converted network in ``folder``."""
     return Heads(**load_arrays(folder / _HEAD, "convert it again"))
 
 
