@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from harness.predict.engine import choose_device
+
 CLASSES = ("ant", "bee", "cat")
 
 TOML = """\
@@ -83,6 +85,13 @@ def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def cheap_costs() -> list[str]:
+    """The options of `cost` that try one engine alone: the one that training predicts with."""
+    device = choose_device("auto")
+    runtime = "cuda" if device.torch.type == "cuda" else "torch"
+    return ["--engine", f"{runtime}-{device.precision}"]
 
 
 def make_workspace(folder: Path) -> Path:

@@ -15,33 +15,37 @@ from harness.display import Display, one_line
 from harness.errors import ConfigError, WorkspaceError, nearest
 from harness.files import write_text
 from harness.predict.cost import CostSheet, corrected, read_costs, write_costs
-from harness.predict.engine import choose_device
 from harness.predict.engines import ENGINES, Kind, engines_here
 from harness.predict.machine import fingerprint
 from harness.predict.plan import Plan
 from harness.stack.make import read_problem
-from harness.stack.plans import make_plans, measure_costs, write_plans
+from harness.stack.plans import make_plans, write_plans
+from harness.stack.race import measure_costs
 from harness.submit.budgeted import costs_file, plans_file, read_plans
 from harness.submit.rows import TestRows, read_test_rows, submission_text
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble, read_current_ensemble
 
-PASS_SECONDS, LEAST_PASS, MOST_PASS = 4.0, 64, 1024
+PASS_SECONDS, LEAST_PASS, MOST_PASS = 3.0, 64, 1024
 """Seconds that a pass should take, and its least and most images."""
 WRITES = 3
 """Times that combining and writing is timed."""
 
 
 def measure_and_plan(
-    workspace: Workspace, display: Display, engines: Sequence[str], *, quick: bool
+    workspace: Workspace,
+    display: Display,
+    engines: Sequence[str],
+    *,
+    thorough: bool = False,
+    again: bool = True,
 ) -> tuple[CostSheet, list[Plan], bool]:
-    """The costs on this machine, the plans for every budget, and whether they were made now.
+    """Return the costs on this machine, the plans for every budget, and whether they are new.
 
-    ``quick`` times only the engine that made the out-of-fold predictions, and leaves alone what
-    was measured before for the same ensemble on the same machine.
+    Unless ``again``, costs that were measured for the same ensemble on the same machine stay.
     """
     ensemble = read_current_ensemble(workspace)
-    if quick and (stored := _stored(workspace, ensemble)):
+    if not again and (stored := _stored(workspace, ensemble)):
         return *stored, False
     rows = read_test_rows(workspace, ensemble)
     training, problem = read_problem(workspace)
@@ -52,11 +56,11 @@ def measure_and_plan(
         problem,
         training,
         display,
-        kinds=_kinds(engines, quick=quick),
+        kinds=_kinds(engines),
+        thorough=thorough,
         starts=_starts(workspace),
         write=_seconds_to_write(workspace, ensemble, rows),
         write_rows=len(rows.ids),
-        views=1 if quick else budget.views,
         test_paths=rows.paths,
     )
     if not sheet.members and any(ensemble.weights):
@@ -125,7 +129,7 @@ def _stored(workspace: Workspace, ensemble: Ensemble) -> tuple[CostSheet, list[P
     return (sheet, plans) if same else None
 
 
-def _kinds(names: Sequence[str], *, quick: bool) -> list[Kind]:
+def _kinds(names: Sequence[str]) -> list[Kind]:
     """The engines to try. torch.compile only by name: it compiles for many seconds at each start,
     which few budgets allow."""
     for name in names:
@@ -133,9 +137,6 @@ def _kinds(names: Sequence[str], *, quick: bool) -> list[Kind]:
             raise ConfigError("--engine", f"there is no engine {name!r}", nearest(name, ENGINES))
     if names:
         return [ENGINES[name] for name in names]
-    device = choose_device("auto")
-    if quick:
-        return [ENGINES[f"{'cuda' if device.torch.type == 'cuda' else 'torch'}-{device.precision}"]]
     return [kind for kind in engines_here() if not kind.compiled]
 
 

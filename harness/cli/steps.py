@@ -137,14 +137,17 @@ def cost(
     display: Display,
     engines: list[str],
     *,
-    quick: bool,
+    thorough: bool = False,
+    again: bool = True,
     show: bool = True,
 ) -> None:
-    """Measure, and plan for every budget; ``show`` prints the tables."""
+    """Measure, ``again`` if it was done before, and plan; ``show`` prints the tables."""
     from harness.board.costs import averaging_notes, cost_table, plan_table
     from harness.cli.costs import measure_and_plan
 
-    sheet, plans, made = measure_and_plan(workspace, display, engines, quick=quick)
+    sheet, plans, made = measure_and_plan(
+        workspace, display, engines, thorough=thorough, again=again
+    )
     if show:
         display.show(cost_table(sheet))
         display.show(plan_table(plans))

@@ -1,8 +1,9 @@
-"""What an engine costs on this machine, and what it answers, measured in a fresh process.
+"""What engines cost on this machine, and what they answer, measured in fresh processes.
 
-    python -m harness.predict.measure FOLDER CACHE ENGINE PIXELS FOLDS VIEWS OUT
+    python -m harness.predict.measure time FOLDER CACHE PIXELS SECONDS ENGINE …
+    python -m harness.predict.measure predict FOLDER CACHE PIXELS FOLDS VIEWS ENGINE BATCH OUT
 
-is that process: a crash in native code, or a hang, ends it and not the caller.
+are those processes: a crash in native code, or a hang, ends one of them and not the caller.
 """
 
 import json
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +28,11 @@ from harness.workspace.runs import fold_file
 BATCHES = (4, 16)
 """Batch sizes that are tried; where loading compiles for many seconds, only the last."""
 
-LEAST_CHUNKS = 5
+LEAST_CHUNKS = 3
+ROWS_TIMED = 64
+"""Images that an engine is timed on."""
+TIMEOUT = 600.0
+"""Seconds after which an engine counts as hanging."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,6 @@ class EngineCost:
     image_seconds: float
     image_seconds_p95: float
     images: int
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """An engine's cost and its OOF predictions (rows, targets), NaN where none were asked for."""
-
-    cost: EngineCost
-    predictions: NDArray[np.float32]
 
 
 def start_runtime(runtime: Runtime) -> None:
@@ -147,54 +145,106 @@ def predict_oof(
     return predictions
 
 
-def assess(
-    kind: Kind,
+def time_engines(
+    kinds: Sequence[Kind],
+    folder: Path,
+    cache: Path,
+    pixels: Path,
+    *,
+    seconds: float,
+    timeout: float = TIMEOUT,
+) -> dict[str, EngineCost | str]:
+    """Time engines with the first fold model of the run in ``folder``, in one view.
+
+    ``pixels``: a .npy file of images (rows, size, size, 3); ``seconds`` are spent on each batch
+    size. There is one process for each runtime. An engine that fails has the reason, as a phrase,
+    and those after it go on in another process.
+    """
+    found: dict[str, EngineCost | str] = {}
+    for _, same in groupby(sorted(kinds, key=lambda kind: kind.runtime), lambda kind: kind.runtime):
+        left = [kind.name for kind in same]
+        costs: dict[str, EngineCost] = {}
+        while left:
+            arguments = ("time", folder, cache, pixels, seconds, *left)
+            lines, why = _child(arguments, timeout * len(left))
+            done, left = left[: len(lines)], left[len(lines) :]
+            costs |= {
+                name: EngineCost(**json.loads(line)) for name, line in zip(done, lines, strict=True)
+            }
+            if why and left:
+                found[left.pop(0)] = why
+        start = max((cost.start_seconds for cost in costs.values()), default=0.0)
+        found |= {name: replace(cost, start_seconds=start) for name, cost in costs.items()}
+    return found
+
+
+def predict_apart(
+    cost: EngineCost,
     folder: Path,
     cache: Path,
     pixels: Path,
     folds: NDArray[np.intp],
     *,
     views: Sequence[str] = ("identity",),
-    timeout: float = 600,
-) -> Assessment | str:
-    """Measure an engine for the run in ``folder``, in a fresh process.
+    timeout: float = TIMEOUT,
+) -> NDArray[np.float32] | str:
+    """Return ``predict_oof`` of the run in ``folder`` by that engine, from a fresh process.
 
-    ``pixels``: a .npy file of images (rows, size, size, 3); ``folds`` (rows,): the number of the
-    fold model that may predict the row, −1 where it is not needed. The cost is that of one fold
-    model in one view, the predictions are the mean over ``views``. Returns why, as a phrase, where
-    the engine fails.
+    ``pixels``: a .npy file of images (rows, size, size, 3). Where the engine fails, return the
+    reason as a phrase.
     """
     with TemporaryDirectory() as scratch:
         given, out = Path(scratch) / "folds.npy", Path(scratch) / "predictions.npy"
         np.save(given, folds)
-        command = [sys.executable, "-m", __name__]
-        parts = (folder, cache, kind.name, pixels, given, ",".join(views), out)
-        command += [str(part) for part in parts]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            return f"took longer than {timeout:.0f} s"
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or [""]
-            return f"ended with code {done.returncode}: {last[0]}"
-        cost = EngineCost(**json.loads(done.stdout.strip().splitlines()[-1]))
-        return Assessment(cost, np.load(out))
+        arguments = (folder, cache, pixels, given, ",".join(views), cost.engine, cost.batch, out)
+        _, why = _child(("predict", *arguments), timeout)
+        return why or np.load(out)
 
 
-def _main(
-    folder: str, cache: str, engine: str, pixels: str, folds: str, views: str, out: str
+def _child(arguments: Sequence[object], timeout: float) -> tuple[list[str], str]:
+    """Return the lines that such a process printed, and why it failed ("" if it did not)."""
+    command = [sys.executable, "-m", __name__, *map(str, arguments)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        return _lines(error.stdout), f"took longer than {timeout:.0f} s"
+    last = _lines(done.stderr)[-1:] or [""]
+    return _lines(done.stdout), f"ended with code {done.returncode}: {last[0]}" * bool(
+        done.returncode
+    )
+
+
+def _lines(output: bytes | None) -> list[str]:
+    return (output or b"").decode(errors="replace").strip().splitlines()
+
+
+def _time(folder: str, cache: str, pixels: str, seconds: str, *engines: str) -> None:
+    run, images = open_run(Path(folder)), np.load(pixels, mmap_mode="r")
+    some = np.ascontiguousarray(images[:ROWS_TIMED])
+    for name in engines:
+        weights = [run.weights[0]]
+        cost = measure(ENGINES[name], run, weights, Path(cache), some, seconds=float(seconds))
+        print(json.dumps(asdict(cost)), flush=True)
+
+
+def _predict(
+    folder: str, cache: str, pixels: str, folds: str, views: str, engine: str, batch: str, out: str
 ) -> None:
-    kind, run = ENGINES[engine], open_run(Path(folder))
-    images, numbers = np.load(pixels, mmap_mode="r"), np.load(folds)
-    some = np.ascontiguousarray(images[np.flatnonzero(numbers >= 0)[:256]])
-    weights = [fold_file(run.folder, int(numbers.max())).name]
-    cost = measure(kind, run, weights, Path(cache), some)
+    run, images, numbers = open_run(Path(folder)), np.load(pixels, mmap_mode="r"), np.load(folds)
     predictions = predict_oof(
-        kind, run, Path(cache), images, numbers, batch=cost.batch, views=views.split(",")
+        ENGINES[engine],
+        run,
+        Path(cache),
+        images,
+        numbers,
+        batch=int(batch),
+        views=views.split(","),
     )
     np.save(out, predictions)
-    print(json.dumps(asdict(cost)))
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    if sys.argv[1] == "time":
+        _time(*sys.argv[2:])
+    else:
+        _predict(*sys.argv[2:])

@@ -23,6 +23,7 @@ WORTH_COMPILING = 1200.0  # seconds: compiling takes up to a minute, on trial as
 CLEARLY_FASTER = 0.97  # of the time; below that a difference may be chance, and is left alone
 TIMED = 0.5  # seconds of steps a way: the least of them counts
 HOPELESS = 1.5  # times the best: one step says enough
+CALM = 0.75  # of the cores' time that a trial gets where nothing else is running
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,15 @@ class Speed:
 
 @dataclass(frozen=True)
 class Timing:
-    """A speed with the seconds of one step, and those before the first."""
+    """A speed with the seconds of one step, and those before the first.
+
+    ``share`` is how much of the cores' time the trial got; other processes took the rest.
+    """
 
     speed: Speed
     step_seconds: float
     start_seconds: float = 0.0
+    share: float = 1.0
 
     def total(self, steps: int) -> float:
         """The seconds of so many steps."""
@@ -131,10 +136,11 @@ def fastest(timings: Sequence[Timing], steps: int) -> Timing:
 def measured_speed(
     build: Callable[[], nn.Module], model: ModelSection, steps: int, targets: int, cache: Path
 ) -> Timing:
-    """The fastest way to train the network that ``build`` makes for ``steps`` steps.
+    """Return the fastest way to train the network that ``build`` makes for ``steps`` steps.
 
-    The choice is kept in ``cache`` for this backbone, size and machine. A training that is over
-    in a minute is not worth it: the usual way is taken, and its step is what was timed.
+    The timings are kept in ``cache`` for this backbone, size and machine; those of a busy machine
+    are made again. Compilation is tried on a calm machine only, and chosen if it pays within these
+    steps. A training that is over in a minute is not worth timing: it takes the usual way.
     """
     device = training_device()
     options = choices(model, device)
@@ -142,31 +148,33 @@ def measured_speed(
     settings = (model.backbone, model.image_size, model.batch_size, model.channels, model.frozen)
     key = digest(torch.__version__, fingerprint(), name, *map(str, (*settings, *options)))
     file = cache / f"{key}.json"
-    if stored := _stored(file):
-        return stored
-    network = build()
-    timings: list[Timing] = []
-    for option in options:
-        best = min((t.step_seconds for t in timings), default=None)
-        timings.append(_time(network, model, option, device, targets, best))
-        if len(timings) == 1 and timings[0].total(steps) < WORTH_MEASURING:
-            return timings[0]  # not kept: a longer training measures
+    timings, network = _stored(file), None
+    if not timings:
+        network = build()
+        for option in options:
+            best = min((t.step_seconds for t in timings), default=None)
+            timings.append(_time(network, model, option, device, targets, best))
+            if len(timings) == 1 and timings[0].total(steps) < WORTH_MEASURING:
+                return timings[0]  # not kept: a longer training measures
     choice = fastest(timings, steps)
-    if model.compile is None and choice.total(steps) > WORTH_COMPILING:
+    tried = model.compile is not None or any(timing.speed.compile for timing in timings)
+    if not tried and choice.share >= CALM and choice.total(steps) > WORTH_COMPILING:
         compiled = replace(choice.speed, compile=True)
         with suppress(Exception):  # no compiler on this machine, or an operation it cannot take
-            timings.append(_time(network, model, compiled, device, targets, None))
-            choice = fastest([choice, timings[-1]], steps)
-    write_text(file, json.dumps({**asdict(choice), "all": [asdict(t) for t in timings]}) + "\n")
+            timings.append(_time(network or build(), model, compiled, device, targets, None))
+            choice = fastest(timings, steps)
+    write_text(file, json.dumps({"all": [asdict(timing) for timing in timings]}) + "\n")
     return choice
 
 
-def _stored(file: Path) -> Timing | None:
+def _stored(file: Path) -> list[Timing]:
+    """The timings that are kept, if the machine was calm then; else none."""
     try:
         note = json.loads(file.read_text(encoding="utf-8"))
-        return Timing(Speed(**note["speed"]), note["step_seconds"], note["start_seconds"])
+        timings = [Timing(**{**one, "speed": Speed(**one["speed"])}) for one in note["all"]]
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return []
+    return timings if all(timing.share >= CALM for timing in timings) else []
 
 
 def _time(
@@ -217,9 +225,12 @@ def _time_steps(
     first = step()
     if best is not None and not speed.compile and first > 2 * HOPELESS * best:
         return Timing(speed, first)
+    begun, used = time.perf_counter(), time.process_time()
     seconds = [step()]
     hopeless = best is not None and seconds[0] > HOPELESS * best
     while sum(seconds) < TIMED and not hopeless:
         seconds.append(step())
+    share = (time.process_time() - used) / (time.perf_counter() - begun) / torch.get_num_threads()
     # compiling is what a process pays once; anything else that is slow at first is forgotten
-    return Timing(speed, min(seconds), max(0.0, first - min(seconds)) if speed.compile else 0.0)
+    start = max(0.0, first - min(seconds)) if speed.compile else 0.0
+    return Timing(speed, min(seconds), start, share if device.type == "cpu" else 1.0)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
-from tiny import CLASSES, edit, make_workspace, write_table
+from tiny import CLASSES, cheap_costs, edit, make_workspace, write_table
 
 from harness.cli import main
 from harness.workspace.ensemble import read_ensemble
@@ -25,7 +25,7 @@ ROOT = str(Path(__file__).parents[2])
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose costs are measured."""
     folder = make_workspace(tmp_path_factory.mktemp("budget") / "workspace")
-    for verb in (["fold"], ["train"], ["stack"], ["cost", "--quick"]):
+    for verb in (["fold"], ["train"], ["stack"], ["cost", *cheap_costs()]):
         assert main([*verb, "-C", str(folder)]) == 0
     return folder
 
@@ -262,7 +262,11 @@ def test_members_of_another_tool_need_no_engine(copy: Path) -> None:
     ids = [f"{i:03d}" for i in range(30, 39)]
     sure = pd.DataFrame({"id": ids, "ant": 0.8, "bee": 0.15, "cat": 0.05})
     sure.to_parquet(copy / "oof/foreign.test.parquet")
-    for verb in (["stack"], ["cost", "--quick"], ["submit", "--budget", "5m", "--name", "given"]):
+    for verb in (
+        ["stack"],
+        ["cost", *cheap_costs()],
+        ["submit", "--budget", "5m", "--name", "given"],
+    ):
         done = run(copy, *verb)
         assert done.returncode == 0, done.stderr
     rows, sidecar = submission(copy, "given")

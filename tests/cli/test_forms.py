@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from tiny import write_table
+from tiny import cheap_costs, write_table
 
 from harness.cli import main
 from harness.workspace import Workspace
@@ -223,7 +223,7 @@ def test_within_a_budget_the_same_is_decided(
     folder = make_workspace(tmp_path / "workspace", FORMS[name])
     for command in (
         ["stack"],
-        ["cost", "--quick"],
+        ["cost", *cheap_costs()],
         ["submit", "--name", "free"],
         ["submit", "--name", "timed", "--budget", "2h"],
     ):

@@ -12,7 +12,7 @@ from harness.estimate import Estimate
 from harness.predict.cost import Averaging, CostSheet, MemberCost
 from harness.predict.measure import EngineCost
 from harness.predict.plan import Plan
-from harness.stack.plans import _some, make_plans
+from harness.stack.plans import make_plans
 from harness.stack.problem import Problem
 from harness.workspace.ensemble import Ensemble, Score
 
@@ -158,13 +158,3 @@ def test_the_ensembles_own_views_are_those_of_the_last_plan() -> None:
     plans = make_plans(ensemble, problem, sheet, {("a", 1): one_view}, 500, base=4)
     assert reached(plans[-1]) == {"a": (5, 4), "b": (5, 4)}
     assert any(reached(plan).get("a") == (1, 1) for plan in plans)
-
-
-def test_some_rows_are_spread_and_keep_their_fold() -> None:
-    folds = np.array([0, 1, -1, 2, 0, 1, 2, -1, 0, 1])
-    some = _some(folds, 4)
-    assert ((some == folds) | (some == -1)).all()
-    assert np.count_nonzero(some >= 0) == 4
-    assert some[0] == 0
-    assert some[9] == 1
-    assert set(_some(folds, 100, fold=2)) == {-1, 2}

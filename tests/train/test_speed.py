@@ -49,8 +49,47 @@ def test_a_short_training_takes_the_usual_way_and_nothing_is_kept(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> "dict[str, float]":
+    """Timings that are given: seconds of a step, the share of the cores, compiling; ``times``."""
+    given = {"step": 10.0, "share": 1.0, "compiling": 200.0, "times": 0.0, "compiled": 0.0}
+
+    def time(network: object, model: object, option: Speed, *_: object) -> Timing:
+        given["compiled" if option.compile else "times"] += 1
+        seconds = given["step"] * (0.5 if option.compile else 1.0)
+        start = given["compiling"] if option.compile else 0.0
+        return Timing(option, seconds, start, given["share"])
+
+    monkeypatch.setattr(speed, "_time", time)
+    return given
+
+
+def test_timings_of_a_busy_machine_are_made_again_and_compile_nothing(
+    timed: dict[str, float], tmp_path: Path
+) -> None:
+    model = section(precision="fp32", channels_last=True)
+    timed["share"] = 0.4
+    busy = measured_speed(build, model, steps=1000, targets=3, cache=tmp_path)
+    assert not busy.speed.compile
+    assert timed["compiled"] == 0
+    timed["share"] = 1.0
+    assert measured_speed(build, model, steps=1000, targets=3, cache=tmp_path).speed.compile
+    assert timed["times"] == 2
+    assert timed["compiled"] == 1
+
+
+def test_compilation_is_chosen_only_where_it_pays_in_the_steps_ahead(
+    timed: dict[str, float], tmp_path: Path
+) -> None:
+    model = section(precision="fp32", channels_last=True)
+    assert measured_speed(build, model, steps=1000, targets=3, cache=tmp_path).speed.compile
+    assert not measured_speed(build, model, steps=20, targets=3, cache=tmp_path).speed.compile
+    assert timed["times"] == timed["compiled"] == 1
+
+
 def test_a_long_training_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "WORTH_MEASURING", 0.0)
+    monkeypatch.setattr(speed, "CALM", 0.0)  # whatever else the machine does
     first = measured_speed(build, section(), steps=10, targets=3, cache=tmp_path)
     (file,) = tmp_path.iterdir()
     monkeypatch.setattr(speed, "_time", lambda *_: pytest.fail("measured again"))

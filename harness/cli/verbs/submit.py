@@ -23,19 +23,20 @@ def cost(
         list[str] | None,
         typer.Option("--engine", metavar="NAME", help="Try this engine only; may be repeated."),
     ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Only time the engine that training predicts with.")
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Try every engine for every member: many minutes.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Measure what predicting costs on this machine, and plan for every budget.
 
     Each member is served by the fastest engine whose answers score the same.
+    Engines that are clearly slower, or that take long to make, are not tried for every member.
 
     Example: `python -m harness cost`
     """
     workspace, display = steps.open_workspace(root)
-    steps.cost(workspace, display, engine or [], quick=quick)
+    steps.cost(workspace, display, engine or [], thorough=thorough)
     display.say(f"next: {steps.command('submit --budget 60s', root)}")
 
 
@@ -186,7 +187,7 @@ def run(root: Root = HERE, verbose: Verbose = False) -> None:
     training.train(workspace, display, Wish(), None)
     steps.stack(workspace, display, show=False)
     if workspace.competition.budget.seconds:
-        steps.cost(workspace, display, [], quick=True, show=False)
+        steps.cost(workspace, display, [], again=False, show=False)
     path, degraded = steps.submit(workspace, display, None, None, time.monotonic())
     solution = workspace.root / "data" / "solution.csv"
     if solution.exists():

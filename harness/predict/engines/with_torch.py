@@ -35,9 +35,21 @@ class Graph(nn.Module):
         layers = predictor.heads or [self.network.classifier]
         self.whole = layers[0] is None
         self.heads = _heads(layers, self.network.rescale, run.targets)
+        following = nn.ModuleList(
+            layer for layer in (*layers, self.network.rescale) if layer is not None
+        )
+        self._following = {id(tensor) for tensor in following.state_dict(keep_vars=True).values()}
         self.network.backbone.to(dtype).to(memory_format=torch.channels_last)
         self.dtype = dtype
         self.eval().requires_grad_(False)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The numbers that the features depend on, by name."""
+        return {
+            name: tensor
+            for name, tensor in self.state_dict(keep_vars=True).items()
+            if tensor.is_floating_point() and id(tensor) not in self._following
+        }
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (rows, width), fp32."""
@@ -101,19 +113,52 @@ class _Captured:
 
 
 def export_onnx(part: Part, file: Path) -> Heads:
-    """Write the part's network in fp32, for any number of rows, as one ONNX file; its heads."""
-    size = part.run.model.image_size
+    """Write the part's network in fp32, for any number of rows, as one ONNX file; its heads.
+
+    Exporting takes many seconds, and fold models differ in their weights alone: one of them is
+    exported, the others put their weights into a copy.
+    """
+    import onnx_ir
+    from onnxscript.optimizer import optimize
+
     graph = Graph(part, torch.float32)
+    run, weights = part.run, graph.weights()
+    model = run.model
+    shape = (model.backbone, model.mode, model.image_size, model.channels)
+    key = (*shape, run.targets if graph.whole else 0)
+    exported = _exported.get(key) or _export(graph, model.image_size)
+    network = onnx_ir.from_proto(exported)
+    constants = network.graph.initializers
+    if set(weights) <= set(constants):
+        _exported.clear()  # one is enough: runs are converted one after the other
+        _exported[key] = exported
+        for name, tensor in weights.items():
+            constants[name].const_value = onnx_ir.tensor(tensor.numpy(), name=name)
+    optimize(network)
+    onnx_ir.save(network, file)
+    return graph.heads
+
+
+_exported: dict[tuple[object, ...], Any] = {}
+"""The network that was exported last, by what it shares with those that differ in weights alone."""
+
+
+def _export(graph: Graph, size: int) -> Any:
+    """The ONNX model of the network, whose constants keep the names of the weights."""
     images = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     rows = torch.export.Dim("rows", min=1, max=_MOST_ROWS)
     with warnings.catch_warnings():  # the exporter's own use of what torch has deprecated
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            graph, (images,), dynamo=True, dynamic_shapes=({0: rows},), verbose=False
+            graph,
+            (images,),
+            dynamo=True,
+            dynamic_shapes=({0: rows},),
+            verbose=False,
+            optimize=False,
         )
     assert program is not None
-    program.save(file, external_data=False)
-    return graph.heads
+    return program.model_proto
 
 
 def _heads(layers: Iterable[Any], rescale: Any, targets: int) -> Heads:
