@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ import numpy as np
 from harness.display import Display, one_line
 from harness.errors import ConfigError, WorkspaceError, nearest
 from harness.files import write_text
-from harness.predict.cost import CostSheet, corrected, read_costs, write_costs
+from harness.predict.cost import LEAST_SPREAD, CostSheet, corrected, read_costs, write_costs
 from harness.predict.engines import ENGINES, Kind, engines_here
 from harness.predict.machine import fingerprint
 from harness.predict.plan import Plan
@@ -94,6 +95,8 @@ def _as_they_run(workspace: Workspace, sheet: CostSheet, display: Display) -> Co
                 continue
             alone = len(members) == 1
             sheet = corrected(sheet, members, loading if alone else 1.0, predicting)
+    if len(passes) == 1:  # the first pass corrects, and says nothing of the next
+        sheet = replace(sheet, spread=LEAST_SPREAD)
     return sheet
 
 

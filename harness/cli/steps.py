@@ -160,7 +160,11 @@ def cost(
 def submit(
     workspace: "Workspace", display: Display, name: str | None, span: str | None, since: float
 ) -> tuple[Path, bool]:
-    """(the submission, whether it is less than was meant); seconds count from ``since``."""
+    """Return the submission, and whether somebody should look at it.
+
+    A row that no model predicted needs that, or a process that failed. A plan whose last members
+    found no time does not. Seconds count from ``since``.
+    """
     from harness.durations import parse_duration
     from harness.files import file_digest
     from harness.workspace.ensemble import read_current_ensemble
@@ -168,7 +172,7 @@ def submit(
 
     ensemble = read_current_ensemble(workspace)
     budget = parse_duration(span, "--budget") if span else workspace.competition.budget.seconds
-    ending: str | None = None
+    ending, died = None, False
     if budget is None:
         from harness.stack.blend import blend_from_json
         from harness.submit.runner import submit as submit_test_rows
@@ -191,7 +195,8 @@ def submit(
                 *(inputs, repr(budget), repr(deadline), repr(since)),
             ],
         )
-        path, sidecar, made, ending = kept.path, kept.sidecar, kept.made, kept.ending
+        path, sidecar, made = kept.path, kept.sidecar, kept.made
+        ending, died = kept.ending, kept.died
     Ledger(workspace.board).record(path.stem, file_digest(path), sidecar)
     limit = "" if budget is None else f" of {budget:g} s"
     display.say(
@@ -202,7 +207,7 @@ def submit(
         display.say(f"submit: {sidecar.averaging}")
     if ending:
         display.say(f"submit: {ending}")
-    return path, bool(sidecar.prior_rows) or not sidecar.completed
+    return path, died or not sidecar.answered
 
 
 def grade(
@@ -298,7 +303,8 @@ def rehearse(
     if failures:
         return 2
     if found.code == 3:
-        display.say("PASS, but the plan was cut short: `cost` on such a machine would plan better")
+        display.say("PASS, but some rows have the prior: `cost` on such a machine would plan better")
         return 3
-    display.say("PASS")
+    late = found.sidecar is not None and not found.sidecar.completed
+    display.say("PASS; the plan's last members found no time" if late else "PASS")
     return 0

@@ -21,7 +21,7 @@ from harness.workspace.ensemble import read_ensemble
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Predict within the budget: 0 the plan was completed, 3 cut short, 2 for the user to mend.
+    """Predict within the budget; return the exit code of ``predict_within``, 2 for a user's error.
 
     The arguments are the workspace, the file, the digest of its inputs, the budget in seconds, the
     seconds until the last write, and since when on time.monotonic's clock they count. With the
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         elapsed=elapsed(),
         formula=workspace.competition.budget.efficiency,
     )
-    completed = predict_within(
+    return predict_within(
         workspace,
         ensemble,
         plan,
@@ -64,7 +64,6 @@ def main(arguments: Sequence[str]) -> int:
         deadline=float(deadline),
         elapsed=elapsed,
     )
-    return 0 if completed else 3
 
 
 if __name__ == "__main__":

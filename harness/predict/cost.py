@@ -30,6 +30,8 @@ STARTS = 3
 """Fresh processes that are timed."""
 LEAST_CORRECTION = 0.5
 """The least that a pass makes of an engine's seconds: the rest may be luck."""
+LEAST_SPREAD, MOST_SPREAD = 0.03, 0.15
+"""Limits of the spread: one pass may meet its prediction by luck, or miss it by bad luck."""
 SAMPLE = 48
 """Images that decoding is timed on."""
 
@@ -96,6 +98,7 @@ class CostSheet:
     ``starts``: seconds of whole fresh processes until the first runtime can be imported.
     ``read`` and ``decode`` are as ``measure_decoding`` returns them; ``write`` is for ``rows``.
     ``averaging`` has the members of which it is known what averaging their models is worth.
+    ``spread`` is how far, as a part, the last real pass was from what the ones before made expect.
     """
 
     ensemble: str
@@ -109,6 +112,7 @@ class CostSheet:
     members: tuple[MemberCost, ...]
     notes: tuple[str, ...]
     averaging: tuple[Averaging, ...] = ()
+    spread: float = LEAST_SPREAD
 
     def __post_init__(self) -> None:
         if not self.starts or self.rows < 1 or not self.probe > 0:
@@ -123,7 +127,7 @@ class CostSheet:
             imports.setdefault(member.runtime, []).append(member.cost.start_seconds)
         runtimes = tuple((name, median(seconds)) for name, seconds in sorted(imports.items()))
         write = self.write * max(1.0, rows / self.rows)
-        return Costs(median(self.starts), write, self.decode, self.read, runtimes)
+        return Costs(median(self.starts), write, self.decode, self.read, runtimes, self.spread)
 
 
 def averaging_sentence(plan: Plan, sheet: CostSheet) -> str:
@@ -178,6 +182,7 @@ def corrected(
     return replace(
         sheet,
         members=tuple(correct(one) if one in passing else one for one in sheet.members),
+        spread=min(max(LEAST_SPREAD, abs(predicting - 1)), MOST_SPREAD),
     )
 
 

@@ -69,7 +69,8 @@ class Costs:
 
     ``start`` until the first option's runtime can be imported, which ``runtimes`` ((name, seconds),
     …) has, once a process; ``write`` to combine and write the file. An image takes ``read`` once a
-    pass, and ``decode`` ((size, seconds), …) for each size it is brought to.
+    pass, and ``decode`` ((size, seconds), …) for each size it is brought to. ``spread`` is the part
+    of the seconds after the start by which a run may differ from the next one.
     """
 
     start: float
@@ -77,6 +78,7 @@ class Costs:
     decode: tuple[tuple[int, float], ...]
     read: float = 0.0
     runtimes: tuple[tuple[str, float], ...] = ()
+    spread: float = 0.0
 
     @property
     def base(self) -> float:

@@ -17,10 +17,14 @@ def choose(
     ``formula`` it is what ``most_efficient`` finds among those that fit. Where starting took longer
     (``elapsed`` seconds are gone) than was measured, as from a cold disk cache, so much less is
     left for the rest. The first if none fits: following it, as far as it gets, is the best there
-    is.
+    is. A plan fits if it does on a run that is slower by the measured spread.
     """
     left = deadline - max(0.0, elapsed - plans[0].costs.start)
-    fitting = [plan for plan in plans if plan.seconds <= left] or plans[:1]
+
+    def slowest(plan: Plan) -> float:
+        return plan.seconds + plan.costs.spread * max(0.0, plan.seconds - plan.costs.start)
+
+    fitting = [plan for plan in plans if slowest(plan) <= left] or plans[:1]
     return most_efficient(fitting, formula) if formula else fitting[-1]
 
 

@@ -45,6 +45,10 @@ LEAVE = 0.1
 """Seconds that the predicting process keeps between its last write and that moment."""
 
 
+UNWRITTEN = 4
+"""The predicting process's exit code if its last file could not be written."""
+
+
 @dataclass(frozen=True)
 class Promised:
     """What came of it: the file, its sidecar, whether it was made now, and how it ended."""
@@ -54,6 +58,8 @@ class Promised:
     made: bool
     ending: str | None
     """Why it was cut short, as a sentence; None if the plan was completed."""
+    died: bool = False
+    """Whether the predicting process failed, rather than ran out of time."""
 
 
 def promise(
@@ -115,7 +121,8 @@ def promise(
         write_sidecar(path, sidecar)
     except OSError as error:  # such as a full disk: the file stands all the same
         return Promised(path, sidecar, True, f"{path.name} stands, but not its sidecar: {error}")
-    return Promised(path, sidecar, True, _ending(code, budget, least, sidecar))
+    died = code not in (None, 0, 3, KILLED)
+    return Promised(path, sidecar, True, _ending(code, budget, least, sidecar), died)
 
 
 def _ids_digest(data: DataSection, root: Path) -> str:
@@ -140,8 +147,10 @@ def predict_within(
     budget: float,
     deadline: float,
     elapsed: Callable[[], float],
-) -> bool:
-    """Follow the plan until its end or ``deadline``, in seconds; whether it was completed.
+) -> int:
+    """Follow the plan until its end or ``deadline``, in seconds; return the exit code.
+
+    0: the plan was completed; 3: it was cut short; UNWRITTEN: the last file could not be written.
 
     ``elapsed`` is the seconds since the promising process's start. ``blend`` is the ensemble's
     own, for rows that get all of its members; ``combine`` the plan's, for all others.
@@ -222,7 +231,9 @@ def predict_within(
         display.say(f"warning: {rows.ids[row]} gets the prior: {reason}")
     for error in unwritten:
         display.say(f"warning: the last good file stays, a better one was not written: {error}")
-    return progress.completed and not progress.unreadable and not unwritten
+    if unwritten:
+        return UNWRITTEN
+    return 0 if progress.completed and not progress.unreadable else 3
 
 
 def plans_file(workspace: Workspace) -> Path:
@@ -331,4 +342,6 @@ def _ending(code: int | None, budget: float, least: float, sidecar: Sidecar) -> 
         return f"the time was up: {got}"
     if code == 3:
         return f"the plan was cut short: {got}"
+    if code == UNWRITTEN:
+        return f"a better file could not be written: {got}"
     return f"the predicting process died (exit code {code}): {got}"

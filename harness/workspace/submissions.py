@@ -55,6 +55,12 @@ class Sidecar:
         if not set(self.row_sets) <= set(range(len(self.member_sets))):
             raise ValueError("a row has members that are not noted")
 
+    @property
+    def answered(self) -> bool:
+        """Whether a model predicted every row, though maybe fewer models than were planned."""
+        noted = bool(self.row_sets) and all(self.member_sets[one] for one in self.row_sets)
+        return (self.completed or noted) and not self.prior_rows
+
 
 def new_sidecar(
     ensemble: Ensemble,

@@ -12,6 +12,7 @@ from harness.estimate import Estimate
 from harness.predict.cost import Averaging, CostSheet, MemberCost
 from harness.predict.measure import EngineCost
 from harness.predict.plan import Plan
+from harness.stack.chosen import choose
 from harness.stack.plans import make_plans
 from harness.stack.problem import Problem
 from harness.workspace.ensemble import Ensemble, Score
@@ -158,3 +159,12 @@ def test_the_ensembles_own_views_are_those_of_the_last_plan() -> None:
     plans = make_plans(ensemble, problem, sheet, {("a", 1): one_view}, 500, base=4)
     assert reached(plans[-1]) == {"a": (5, 4), "b": (5, 4)}
     assert any(reached(plan).get("a") == (1, 1) for plan in plans)
+
+
+def test_a_plan_is_chosen_only_if_a_slower_run_completes_it_too() -> None:
+    ensemble, problem, sheet = world(member("a", 0.01), member("b", 0.02, shared=True))
+    plans = make_plans(ensemble, problem, replace(sheet, spread=0.1), {}, 500)
+    last, start = plans[-1], plans[-1].costs.start
+    slower = last.seconds + 0.1 * (last.seconds - start)
+    assert choose(plans, slower + 0.01) == last
+    assert choose(plans, slower - 0.01) != last

@@ -1,6 +1,7 @@
 """Laying out a rehearsal, and its verdict; tests/cli/test_budget.py runs one."""
 
 import csv
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -51,3 +52,12 @@ def test_the_verdict() -> None:
     assert late.startswith("late: 9.5 s of 9 s")
     assert nothing.startswith("no submission (exit code 1)")
     assert Rehearsal(8.0, 9.0, 3, None, 9, SIDECAR).failures(None) == []
+
+
+def test_only_rows_that_no_model_predicted_need_attention() -> None:
+    cut = replace(SIDECAR, completed=False, member_sets=((), ("a",), ("a", "b")))
+    assert replace(cut, row_sets=(1, 2, 1)).answered  # fewer members than planned
+    assert not replace(cut, row_sets=(1, 0, 1)).answered
+    assert not replace(cut, row_sets=()).answered  # nobody knows
+    assert replace(SIDECAR, completed=True).answered
+    assert not replace(SIDECAR, prior_rows=("7",)).answered
