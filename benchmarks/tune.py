@@ -122,7 +122,7 @@ class Trainer:
         halfway: Halfway | None = None,
     ) -> bool:
         """As harness.tune.search.Tools wants it."""
-        for fold in (number - 1 for number in folds):
+        for fold in folds:
             folder = self.setup.workspace.models / model.name
             key = (model.name, fold)
             if key not in self.known:

@@ -112,6 +112,8 @@ class DataSection(Section):
     are used. ``classes`` is their order where the sample's columns do not say it: of two, the
     second is the one whose probability is submitted; a scale begins with its lowest step. ``extra``
     is a table of pictures that are trained on and never validated on (see ``add``).
+    ``allow_empty`` says whether a cell of joined labels may stay empty in a submission; without it
+    that is so if it is in the training table.
     """
 
     train: str | None = None
@@ -125,6 +127,7 @@ class DataSection(Section):
     labels: Strings = ()
     classes: Strings = ()
     separator: str = Field(default=" ", min_length=1)
+    allow_empty: bool | None = None
     group: str | None = None
     invariances: Annotated[tuple[Invariance, ...], Strict(False)] = ("hflip",)
     """What never changes a label: training pictures are turned so, and test-time views made."""
@@ -311,6 +314,8 @@ class Competition(Section):
                 "task 'multilabel' needs 'labels', the list of label columns, or 'label', the "
                 "column of labels joined by 'separator'; add one of them to [data]"
             )
+        if self.data.allow_empty is not None and self.competition.task != "multilabel":
+            raise ValueError("'allow_empty' is for task 'multilabel'; remove it")
         if self.competition.task == "regression" and many_labels:
             raise ValueError("task 'regression' needs one 'label' column, not 'labels'")
         if len(set(self.data.classes)) < len(self.data.classes):

@@ -62,7 +62,7 @@ def formula_tools(
         seconds: float | None,
         halfway: Halfway | None,
     ) -> bool:
-        for fold in (number - 1 for number in folds):
+        for fold in folds:
             before(model, fold)
             rows = np.flatnonzero(setup.training.assignment[:, 0] == fold)
             folder = setup.workspace.models / model.name

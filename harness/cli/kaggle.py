@@ -66,7 +66,7 @@ def board(
     ledger, competition = Ledger(workspace.board), workspace.competition
     entries, uploads = ledger.entries(), ledger.uploads()
     found = season(
-        entries,
+        [entry for entry in entries if entry.metric == competition.metric.name],
         uploads,
         ledger.standing(),
         _likeness(workspace),

@@ -226,10 +226,17 @@ def grade(
     competition = workspace.competition
     sample = read_sample(competition, workspace.root)
     metric = get_metric(other_metric) if other_metric else competition.metric
-    score = grade_submission(submission, solution, competition, sample, metric)
+    scores = grade_submission(submission, solution, competition, sample, metric)
+    score = scores.pop("all")
     ours = submission.resolve().parent == workspace.submissions.resolve()
     display.say(f"grade: {submission.name} scores {metric.name} {score:.5f}")
+    for part, its in scores.items():
+        display.say(f"grade: {part} rows: {its:.5f}")
     if not ours or metric != competition.metric:
+        return
+    entry = ledger_entry(workspace, submission.stem)
+    if entry and entry.metric != metric.name:  # its interval is of another metric
+        display.say(f"grade: it was made for {entry.metric}, so the board does not keep the score")
         return
     Ledger(workspace.board).record_score(submission.stem, score)
     entry = ledger_entry(workspace, submission.stem)

@@ -112,6 +112,8 @@ def assign(
     notes = fold_notes(count_rows(target, assignment, rules.k, class_names))
     if groups is not None and inside_codes is not None:
         notes += group_notes(groups, inside, inside_codes, rules.k)
+    if rules.holdout and len(inside) == len(ids):
+        notes += ("the holdout is empty: no row or group is small enough for its share",)
     return FoldPlan(assignment, notes)
 
 

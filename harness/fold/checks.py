@@ -109,7 +109,7 @@ def check_classes(
             "folds", f"{len(target)} rows outside the holdout for {k} folds", "lower k or holdout"
         )
     if groups is not None and (several := len(np.unique(groups))) < k:
-        raise DataError("folds", f"{several} groups for {k} folds", "lower k")
+        raise DataError("folds", f"{several} groups for {k} folds", f"set k to {several} or less")
     if rare == "spread" or target.dtype.kind == "f":
         return
     counts = target.sum(axis=0) if target.ndim == 2 else np.bincount(target)

@@ -5,7 +5,8 @@ The cost of a placement is the sum, over classes and folds, of the squared relat
 largest first. To be fast, many are placed at a time, all against the same counts: a batch is at
 most a 64th of the groups before it, so that the largest are placed with care, and of those that
 are left, so that the smallest can even out what the batches did. At the end, moves and swaps
-among the smallest lower the cost further (:mod:`harness.fold.refine`).
+among the smallest lower the cost further (:mod:`harness.fold.refine`). A fold that is still empty
+then gets the smallest group that is not alone in its fold.
 
 Rows with several labels are placed in the same way, each a group of its own, with every label and
 every pair of labels for a class. This follows iterative stratification (Sechidis, Tsoumakas &
@@ -59,6 +60,10 @@ def place_groups(
     folds[movable] = refine(
         table.dense(movable) / rows, folds[movable], counts / rows - share, share
     )
+    if min(weights) == max(weights):  # a holdout may stay empty, a fold may not
+        for fold in np.setdiff1d(np.arange(len(weights)), folds):
+            of_several = movable[np.bincount(folds)[folds[movable]] > 1]
+            folds[of_several[-1:]] = fold
     return folds[table.group_of_row]
 
 

@@ -90,6 +90,7 @@ def make_folds(
             f"the folds' digest was {before.digest} and is {folds.digest}: OOF files and runs "
             "of the old one will be refused",
         )
+    folds.require_rows(folder)
     groups = None if table.groups is None else check_groups(table.groups, table.ids)
     counts = count_rows(table.target, folds.assignment, rules.k, class_names, groups)
     changed = write_folds(folder, folds, counts.as_json())

@@ -134,10 +134,12 @@ def matthews(truth: Array, predictions: Array) -> float:
 
 
 def quadratic_weighted_kappa(truth: Array, predictions: Array) -> float:
-    from sklearn.metrics import cohen_kappa_score
-
-    classes = np.arange(predictions.shape[1])
-    return float(cohen_kappa_score(truth, decide(predictions), labels=classes, weights="quadratic"))
+    """Cohen's kappa with squared distances; NaN where there is a single class."""
+    decided = decide(predictions).astype(np.float64)
+    # what chance would miss by, as if either were shuffled
+    chance = np.mean(decided**2) + np.mean(truth**2.0) - 2 * decided.mean() * truth.mean()
+    missed = np.mean((truth - decided) ** 2)
+    return float(1 - missed / chance) if chance > 1e-12 else np.nan
 
 
 def row_precision_at(truth: Array, predictions: Array, k: int) -> Array:

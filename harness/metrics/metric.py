@@ -7,6 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.files import digest
+
 Array = NDArray[Any]
 Needs = Literal["probabilities", "ranks", "labels", "guesses", "values"]
 
@@ -40,6 +42,11 @@ class Metric:
     def names_labels(self) -> bool:
         """Whether a submission names labels, in one column, rather than giving numbers."""
         return self.needs in ("labels", "guesses")
+
+    @property
+    def digest(self) -> str:
+        """Changes with all that decides what is best: a user's own metric can be edited."""
+        return digest(self.name, f"{self.greater_is_better} {self.needs} {self.source}")
 
     def score(self, truth: Array, predictions: Array) -> float:
         """The score in the competition's own direction; NaN where ``truth`` leaves it undefined.

@@ -52,7 +52,7 @@ def rule_for(problem: Problem) -> Rule | None:
 
 
 def fit_decisions(
-    problem: Problem, predictions: Array, rule: Rule, seed: int, *, at_least_one: bool = False
+    problem: Problem, predictions: Array, rule: Rule, seed: int
 ) -> tuple[Decision, tuple[Decision, ...]]:
     """The rule fitted on all rows, and for each fold (ascending) on the others.
 
@@ -61,7 +61,7 @@ def fit_decisions(
 
     def fit(rows: Array) -> Decision:
         some = np.flatnonzero(rows)
-        return fit_decision(problem, predictions, rule, seed, some, at_least_one=at_least_one)
+        return fit_decision(problem, predictions, rule, seed, some)
 
     folds = problem.fold_numbers(slice(None))
     by_fold = tuple(fit(problem.folds != fold) for fold in folds)
@@ -74,15 +74,13 @@ def fit_decision(
     rule: Rule,
     seed: int,
     rows: Rows,
-    *,
-    at_least_one: bool = False,
 ) -> Decision:
     """The rule fitted on these rows of nested ``predictions`` (all rows, targets)."""
     targets = predictions.shape[1]
     slow = rule == "thresholds" and targets <= MOST_SEARCHED
     most = min(SEARCH_ROWS, SEARCH_CELLS // targets) if slow else SEARCH_ROWS
     rows = thinned(rows, most, seed)
-    return _fit(problem, predictions[rows], rows, rule, at_least_one)
+    return _fit(problem, predictions[rows], rows, rule)
 
 
 def decide_nested(problem: Problem, predictions: Array, by_fold: Sequence[Decision]) -> Array:
@@ -94,13 +92,11 @@ def decide_nested(problem: Problem, predictions: Array, by_fold: Sequence[Decisi
     return decided
 
 
-def _fit(
-    problem: Problem, predictions: Array, rows: Rows, rule: Rule, at_least_one: bool
-) -> Decision:
+def _fit(problem: Problem, predictions: Array, rows: Rows, rule: Rule) -> Decision:
     truth, metric = problem.truth[rows], problem.metric
     once = np.ones((1, len(rows)), dtype=np.float32)
     sign = -1 if metric.greater_is_better else 1
-    starts, decision = _family(rule, truth, predictions, at_least_one)
+    starts, decision = _family(rule, truth, predictions, problem.at_least_one)
     changes = CHANGES / 2 if rule == "cut_points" else CHANGES
 
     def loss(parameters: Array) -> float:

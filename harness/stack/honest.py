@@ -3,11 +3,11 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.decision import Decision, plain_decision
+from harness.decision import Decision
 from harness.errors import ConfigError, nearest
 from harness.estimate import Estimate
 from harness.metrics import Metric
@@ -56,21 +56,20 @@ def evaluate(
     *,
     seed: int,
     bootstrap: int = 1000,
-    at_least_one: bool = False,
     progress: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[MethodScore]:
     """Score the methods by nested cross-validation, simplest first.
 
     "best" and "mean" are always among them, methods that do not apply are left out. ``progress``
-    is told each method's name before its turn. ``at_least_one``: no row may go without a label.
+    is told each method's name before its turn.
     ConfigError names an unknown method.
     """
     fitted: list[_Fitted] = []
     for method in _applicable(problem, methods):
         if progress is not None:
             progress(method.name)
-        fitted += _fit(problem, method, seed, at_least_one, clock)
+        fitted += _fit(problem, method, seed, clock)
     names = [one.name for one in fitted]
     nested = [one.predictions for one in fitted]
     whole, samples = bootstrap_scores(problem, nested, slice(None), bootstrap, seed)
@@ -98,9 +97,9 @@ def evaluate(
     return scores
 
 
-def member_scores(problem: Problem, *, at_least_one: bool = False) -> tuple[float, ...]:
+def member_scores(problem: Problem) -> tuple[float, ...]:
     """Return each member's own score, decided as a method without a searched rule is."""
-    plain = _plain_decision(problem, at_least_one)
+    plain = problem.plain_decision
     return tuple(
         problem.metric.score(problem.truth, as_scored(problem.kind, plain, member))
         for member in problem.predictions
@@ -152,6 +151,24 @@ def reason(scores: Sequence[MethodScore]) -> str:
     )
 
 
+def cost_of_a_label(problem: Problem, chosen: MethodScore, *, seed: int) -> str:
+    """Return a sentence: what it costs to give every row a label though some rows have none.
+
+    "" where rows may go without one, or where every row has one.
+    """
+    if not problem.at_least_one or problem.truth.any(axis=1).all():
+        return ""
+    rows = np.arange(len(problem.truth), dtype=np.intp)
+    method = METHODS[chosen.method.partition("+")[0]]
+    free = [replace(decision, at_least_one=False) for decision in chosen.fold_decisions]
+    decided = decide_nested(problem, nested_predictions(problem, method, rows, seed), free)
+    score, name = problem.metric.score(problem.truth, decided), problem.metric.name
+    return (
+        f"Every row gets a label, though some training rows have none: {name} is "
+        f"{chosen.nested.value:.4f}, and would be {score:.4f} with [data] allow_empty = true."
+    )
+
+
 def score_of_choice(
     problem: Problem, scores: Sequence[MethodScore], *, seed: int, bootstrap: int = 200
 ) -> Estimate:
@@ -200,7 +217,6 @@ def _fit(
     problem: Problem,
     method: Method,
     seed: int,
-    at_least_one: bool,
     clock: Callable[[], float],
 ) -> list[_Fitted]:
     """The method as it is, and with the decision rule that may serve the metric."""
@@ -208,25 +224,15 @@ def _fit(
     rows = np.arange(len(problem.truth), dtype=np.intp)
     predictions = nested_predictions(problem, method, rows, seed)
     blend, seconds = method.fit(problem, rows, seed), clock() - started
-    plain = _plain_decision(problem, at_least_one)
+    plain = problem.plain_decision
     by_fold = (plain,) * len(problem.fold_numbers(slice(None)))
     found = [_Fitted(method.name, blend, plain, by_fold, plain.apply(predictions), seconds)]
     if rule := rule_for(problem):
-        whole, by_fold = fit_decisions(problem, predictions, rule, seed, at_least_one=at_least_one)
+        whole, by_fold = fit_decisions(problem, predictions, rule, seed)
         decided = decide_nested(problem, predictions, by_fold)
         name = f"{method.name}+{rule}"
         found.append(_Fitted(name, blend, whole, by_fold, decided, clock() - started))
     return found
-
-
-def _plain_decision(problem: Problem, at_least_one: bool) -> Decision:
-    return plain_decision(
-        problem.task,
-        problem.metric.needs,
-        problem.truth,
-        problem.predictions.shape[2],
-        at_least_one=at_least_one,
-    )
 
 
 def _applicable(problem: Problem, methods: Sequence[str]) -> list[Method]:

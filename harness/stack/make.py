@@ -18,6 +18,7 @@ from harness.stack.diversity import diversity
 from harness.stack.honest import (
     MethodScore,
     choose,
+    cost_of_a_label,
     evaluate,
     member_scores,
     reason,
@@ -38,12 +39,12 @@ def stack(workspace: Workspace, display: Display) -> tuple[Ensemble, bool]:
     members = read_members(workspace, training)
     names = competition.stack.metadata
     texts = read_metadata(competition, workspace.root, training.ids, names, test=False)
-    metric, at_least_one = competition.metric, training.decision.at_least_one
+    metric = competition.metric
     inputs = digest(
         harness.__version__,
         json.dumps(as_plain(competition.stack)),
-        metric.name,
-        f"{metric.greater_is_better} {metric.needs} {metric.source} {at_least_one}",
+        metric.digest,
+        str(training.decision.at_least_one),
         training.folds.digest,
         training.target_digest,
         json.dumps(texts.tolist()),
@@ -64,7 +65,6 @@ def stack(workspace: Workspace, display: Display) -> tuple[Ensemble, bool]:
             problem,
             methods,
             seed=seed,
-            at_least_one=at_least_one,
             progress=lambda method: advance(next(done), method),
         )
     ensemble = _ensemble(
@@ -97,6 +97,7 @@ def _problem(
         metric=metric,
         groups=None if training.groups is None else _codes(training.groups[rows]),
         metadata=metadata,
+        at_least_one=training.decision.at_least_one,
     )
 
 
@@ -135,7 +136,7 @@ def _ensemble(
         members=problem.names,
         used=tuple(problem.names[i] for i in chosen.blend.members_used),
         targets=training.targets,
-        member_scores=member_scores(problem, at_least_one=decision.at_least_one),
+        member_scores=member_scores(problem),
         member_seconds=tuple(member.seconds for member in members),
         weights=tuple(one.weights for one in judged),
         runs=tuple(run_digest(member.folder) for member in members),
@@ -153,7 +154,7 @@ def _ensemble(
             )
             for score in scores
         ),
-        reason=reason(scores),
+        reason=f"{reason(scores)} {cost_of_a_label(problem, chosen, seed=seed)}".strip(),
         diversity=diversity(problem, seed=seed, families=families, treat=decision.apply).sentences,
         fold_models=said if len(training.holdout_rows) else (NO_HOLDOUT,),
         blend=chosen.blend.to_json(),
@@ -163,6 +164,8 @@ def _ensemble(
         prior=_prior(problem),
         folds=training.folds.digest,
         inputs=inputs,
+        task=problem.task,
+        metric_digest=problem.metric.digest,
     )
 
 

@@ -59,7 +59,7 @@ def make_plans(
     cascades = [first, *(one for one in more if one.seconds < everything.seconds)]
     ruled = "+" in ensemble.method
     rule = ensemble.decision.rule if ruled else None
-    judge = Judge(selection, rule, at_least_one=ensemble.decision.at_least_one)
+    judge = Judge(selection, rule)
     gains = [_gain(selection, one, sheet) for one in (*cascades, everything)]
     peer = (_nested(ensemble, problem.of_rows(some)), gains[-1][0])
     scores, beaten = judge.scores(cascades, [gain for gain, _ in gains[:-1]], peer)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.decision import Decision, plain_decision
 from harness.metrics import Metric
 
 Array = NDArray[Any]
@@ -31,7 +32,8 @@ class Problem:
     ``predictions`` (members, rows, targets) may be a memory map; it is never copied whole. The
     shapes of ``truth`` and of one member's predictions are those of ``harness.metrics``.
     ``groups`` (rows,) are rows that belong together: the bootstrap draws them together.
-    ``metadata`` (rows, columns) enters the meta-learners; NaN means not known.
+    ``metadata`` (rows, columns) enters the meta-learners; NaN means not known. ``at_least_one``: no
+    row may go without a label.
     ValueError if the shapes do not fit or a prediction is not finite.
     """
 
@@ -43,6 +45,7 @@ class Problem:
     metric: Metric
     groups: Array | None = None
     metadata: NDArray[np.float32] | None = None
+    at_least_one: bool = False
 
     def __post_init__(self) -> None:
         if self.task not in KINDS:
@@ -71,6 +74,12 @@ class Problem:
     def kind(self) -> Kind:
         """What a row of predictions is."""
         return KINDS[self.task]
+
+    @property
+    def plain_decision(self) -> Decision:
+        """What is done with predictions where no rule was searched for."""
+        targets, needs = self.predictions.shape[2], self.metric.needs
+        return plain_decision(self.task, needs, self.truth, targets, at_least_one=self.at_least_one)
 
     @property
     def draws(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.decision import Decision, Rule, plain_decision
+from harness.decision import Decision, Rule
 from harness.predict.plan import Plan
 from harness.stack.decide import fit_decision
 from harness.stack.priced import Cascade
@@ -36,13 +36,11 @@ class Judge:
     """Scores the cascades of a selection, each with a decision of its own.
 
     ``rule`` is the decision rule that is searched for each of them, as for the ensemble's
-    predictions (None: the plain decision); ``at_least_one``: no row may go without a label.
+    predictions (None: the plain decision).
     """
 
-    def __init__(
-        self, selection: Selection, rule: Rule | None = None, *, at_least_one: bool = False
-    ) -> None:
-        self.selection, self.rule, self.at_least_one = selection, rule, at_least_one
+    def __init__(self, selection: Selection, rule: Rule | None = None) -> None:
+        self.selection, self.rule = selection, rule
 
     def scores(
         self,
@@ -108,18 +106,10 @@ class Judge:
         """Return the decision for what a cascade predicts, fitted on its nested predictions."""
         problem = selection.problem
         if self.rule is None:
-            return plain_decision(
-                problem.task,
-                problem.metric.needs,
-                problem.truth,
-                problem.predictions.shape[2],
-                at_least_one=self.at_least_one,
-            )
+            return problem.plain_decision
         everything = np.arange(len(problem.folds), dtype=np.intp)
         predictions = selection.predictions(cascade)
-        return fit_decision(
-            problem, predictions, self.rule, 0, everything, at_least_one=self.at_least_one
-        )
+        return fit_decision(problem, predictions, self.rule, 0, everything)
 
     def prefix_scores(self, cascade: Cascade, believed: Score) -> tuple[float, ...]:
         """Return ``Plan.prefix_scores`` of a cascade of which that is believed.

@@ -20,11 +20,14 @@ def check_submission(
     id_column: str,
     columns: Sequence[str],
     ids: Iterable[str],
+    *,
+    allow_empty: bool = False,
 ) -> None:
     """Refuse what graders refuse, naming the first offending row and column.
 
     ``frame`` is the submission as text; ``columns`` and ``ids`` are what it must hold. Rows are
-    numbered as an editor shows them: the header is row 1.
+    numbered as an editor shows them: the header is row 1. ``allow_empty``: a cell of joined labels
+    may hold none.
     """
     wanted = (id_column, *columns)
     if missing := [name for name in wanted if name not in frame.columns]:
@@ -32,7 +35,7 @@ def check_submission(
     if extra := [name for name in frame.columns if name not in wanted]:
         raise DataError(path, f"has the extra column {extra[0]!r}", "submit the sample's columns")
     _check_ids(path, frame[id_column], list(ids))
-    _check_cells(path, frame, id_column, list(columns), competition)
+    _check_cells(path, frame, id_column, list(columns), competition, allow_empty)
 
 
 def _check_ids(path: Path, given: "pd.Series[str]", ids: list[str]) -> None:
@@ -56,7 +59,12 @@ def _check_ids(path: Path, given: "pd.Series[str]", ids: list[str]) -> None:
 
 
 def _check_cells(
-    path: Path, frame: pd.DataFrame, id_column: str, columns: list[str], competition: Competition
+    path: Path,
+    frame: pd.DataFrame,
+    id_column: str,
+    columns: list[str],
+    competition: Competition,
+    allow_empty: bool,
 ) -> None:
     form, most = form_of(competition, columns), competition.metric.k or 1
     text = frame[columns].to_numpy(dtype=object)
@@ -68,6 +76,7 @@ def _check_cells(
     else:
         values = np.zeros(text.shape)
         bad = np.array([[not cell.strip() for cell in row] for row in text])
+        bad &= not (allow_empty and form == "labels")
         if form == "guesses":
             separator = competition.data.separator
             bad |= np.array([[len(split(cell, separator)) > most for cell in row] for row in text])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.competition import Competition
-from harness.errors import ConfigError, DataError
+from harness.errors import ConfigError, DataError, WorkspaceError
 from harness.metrics import decide, guesses
 
 Form = Literal["probabilities", "probability", "label", "guesses", "labels", "values"]
@@ -41,12 +41,32 @@ def form_of(competition: Competition, columns: Sequence[str]) -> Form:
 
 
 def default_columns(competition: Competition, targets: Sequence[str]) -> tuple[str, ...]:
-    """The columns to submit where no sample submission says: one, or a column a target."""
+    """The columns to submit where no sample submission says: one, or a column a target.
+
+    ConfigError where a class is called as the id column is.
+    """
     metric, task = competition.metric, competition.task
     decided = metric.names_labels and task != "multilabel"
     if decided or metric.needs == "guesses" or task == "binary":
         return (competition.data.label_name,)
+    if competition.data.id in targets:
+        found = f"the class {competition.data.id!r} would share its column's name with the ids"
+        raise ConfigError("competition.toml [data]", found, "set sample_submission, or another id")
     return tuple(targets)
+
+
+def require_columns(
+    competition: Competition, columns: Sequence[str], targets: Sequence[str]
+) -> None:
+    """Raise a WorkspaceError unless the ensemble's ``targets`` fill the submission's columns."""
+    if form_of(competition, columns) != "probabilities":
+        return
+    lacking = [name for name in columns if name not in targets]
+    spare = [name for name in targets if name not in columns and competition.task != "multilabel"]
+    if odd := [*lacking, *spare]:
+        found = "lacks the class" if lacking else "has a class that is no column of the sample:"
+        fix = "run `python -m harness data`, then `train` and `stack`"
+        raise WorkspaceError("models/ensemble", f"{found} {odd[0]!r}", fix)
 
 
 def cells(
@@ -61,6 +81,7 @@ def cells(
     ``shown`` are the sample's cells, whose way of writing single labels is followed. DataError
     where a label that is to be joined with others has the separator in it.
     """
+    require_columns(competition, columns, targets)
     names = np.array(targets, dtype=object)
     match form_of(competition, columns):
         case "probabilities":

@@ -29,11 +29,13 @@ def grade(
     competition: Competition,
     sample: Sample | None,
     metric: Metric,
-) -> float:
-    """The score of a submission CSV against a solution CSV.
+) -> dict[str, float]:
+    """Return the score of a submission CSV against a solution CSV, as ``all``.
 
-    The solution has the ids and either one label column or the submission's own columns. A
-    DataError says what a grader would refuse.
+    The solution has the ids and either one label column or the submission's own columns; other
+    columns do not matter. A column ``Usage`` divides its rows: each part's score is returned under
+    its name in small letters, NaN where it has none, and ``ignored`` rows do not count. A DataError
+    says what a grader would refuse.
     """
     if competition.task not in metric.tasks:
         raise ConfigError(
@@ -49,18 +51,30 @@ def grade(
     for table, where in ((frame, path), (solution, solution_path)):
         if id_column not in table.columns:
             raise DataError(where, f"has no column {id_column!r}", "it names the rows")
-    columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
-    check_submission(path, frame, competition, id_column, columns, solution[id_column])
-    truth = solution.set_index(id_column).loc[frame[id_column]]
-    found = _Grader(path, solution_path, truth, frame[list(columns)], competition)
-    score = metric.score(*found.truth_and_predictions())
-    if not math.isfinite(score):
+    columns = list(sample.target_columns if sample else frame.columns.drop(id_column))
+    truth = solution.set_index(id_column)
+    usage = [name for name in map(str, truth) if name.lower() == "usage" and name not in columns]
+    use = truth.pop(usage[0]).str.strip().str.lower() if usage else pd.Series("", truth.index)
+    ids, allowed = solution[id_column], competition.data.allow_empty
+    if allowed is None:
+        allowed = bool((truth == "").any(axis=None))
+    check_submission(path, frame, competition, id_column, columns, ids, allow_empty=allowed)
+    truth, parts = truth.loc[frame[id_column]], use.loc[frame[id_column]].to_numpy()
+    counted = {"all": parts != "ignored"}
+    counted |= {part: parts == part for part in sorted({*parts} - {"", "ignored"}, reverse=True)}
+    if not counted["all"].any():
+        raise DataError(solution_path, "has no row that counts", f"check its column {usage[0]!r}")
+    scores = {}
+    for part, rows in counted.items():
+        found = _Grader(path, solution_path, truth[rows], frame.loc[rows, columns], competition)
+        scores[part] = metric.score(*found.truth_and_predictions())
+    if not math.isfinite(scores["all"]):
         raise DataError(
             solution_path,
             f"leaves {metric.name} without a value",
             "such as ranks where every row has the same label; check the solution",
         )
-    return score
+    return scores
 
 
 class _Grader:
@@ -111,14 +125,14 @@ class _Grader:
                 return _matrix(true, known), _matrix(given, known).astype(float)
 
     def _labels(self) -> Strings:
-        """The solution's label column."""
-        label = self.competition.data.label_name
-        if label not in self.truth.columns:
-            if len(self.truth.columns) != 1:
-                raise DataError(
-                    self.path, f"has no column {label!r}", nearest(label, self.truth.columns)
-                )
-            label = str(self.truth.columns[0])
+        """The solution's label column: named as the submission's only one is, or as [data] says."""
+        label, known = self.competition.data.label_name, list(self.truth.columns)
+        wanted = [*(self.columns if len(self.columns) == 1 else ()), label]
+        if not (found := [name for name in wanted if name in known]):
+            if len(known) != 1:
+                raise DataError(self.path, f"has no column {label!r}", nearest(label, known))
+            found = known
+        label = found[0]
         labels: Strings = self.truth[label].to_numpy(dtype=object)
         if self.competition.task != "multilabel" and (labels == "").any():
             id_ = self.truth.index[int((labels == "").argmax())]

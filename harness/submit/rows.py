@@ -13,6 +13,7 @@ from harness.data.sample import Sample, read_sample, read_test_ids
 from harness.data.table import read_metadata
 from harness.errors import WorkspaceError
 from harness.submit.check import check_submission
+from harness.submit.forms import require_columns
 from harness.submit.table import make_submission
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
@@ -39,13 +40,15 @@ def read_test_rows(workspace: Workspace, ensemble: Ensemble) -> TestRows:
     """What is to be predicted; images may be missing, but not all of them."""
     competition, root = workspace.competition, workspace.root
     _require_same_white(workspace, ensemble)
+    if sample := read_sample(competition, root):
+        require_columns(competition, sample.target_columns, ensemble.targets)
     ids = read_test_ids(competition, root)
     names = [column.name for column in ensemble.metadata]
     texts = read_metadata(competition, root, ids, names, test=True)
     return TestRows(
         ids,
         find_images(competition, root, ids, test=True, tolerate_missing=True),
-        read_sample(competition, root),
+        sample,
         encode(ensemble.metadata, texts),
     )
 
@@ -80,5 +83,6 @@ def submission_text(
     frame = make_submission(competition, sample, rows.ids, ensemble.targets, predictions)
     id_column = sample.id_column if sample else competition.data.id
     columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
-    check_submission(path, frame, competition, id_column, columns, rows.ids)
+    ids, allowed = rows.ids, not ensemble.decision.at_least_one
+    check_submission(path, frame, competition, id_column, columns, ids, allow_empty=allowed)
     return str(frame.to_csv(index=False, lineterminator="\n"))

@@ -25,7 +25,7 @@ class Job:
     @property
     def label(self) -> str:
         """What people call it."""
-        return "refit" if self.fold is None else f"fold {self.number + 1}"
+        return "refit" if self.fold is None else f"fold {self.number}"
 
     def split(self, training: TrainingRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """(rows to train on, rows to predict out of fold); the holdout is in neither."""

@@ -104,8 +104,8 @@ def _runs(
     training = read_training(workspace)
     last = training.assignment.shape[1] * training.folds.k
     for number in wish.folds:
-        if not 1 <= number <= last:
-            raise ConfigError("--fold", f"there is no fold {number}", f"choose 1 to {last}")
+        if not 0 <= number < last:
+            raise ConfigError("--fold", f"there is no fold {number}", f"choose 0 to {last - 1}")
 
     def run_of(model: ModelSection) -> Run:
         return Run(workspace, display, training, model, stopping, pinned, halfway)
@@ -251,7 +251,7 @@ def _share_out(runs: Sequence[Run], display: Display, folds: Sequence[int]) -> N
 
 
 def _wanted(run: Run, folds: Sequence[int]) -> list[Job]:
-    return [job for job in run.missing if not folds or job.number + 1 in folds]
+    return [job for job in run.missing if not folds or job.number in folds]
 
 
 def _do_free_jobs(run: Run, folds: Sequence[int]) -> list[Path]:

@@ -70,7 +70,8 @@ class Output:
 
     def start(self, circumstances: Values) -> Values:
         """Write run.json or accept the same run's; the circumstances that are noted there."""
-        return start_run(self.folder, self.identity, circumstances)
+        labels = (self.training.ids, self.training.target)
+        return start_run(self.folder, self.identity, circumstances, labels)
 
     def keep(
         self, job: Job, weights: dict[str, NDArray[Any]], predicted: Predictions, seconds: float

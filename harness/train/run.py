@@ -427,7 +427,9 @@ class Run:
         self.display.say(f"{said}, {seconds:.0f} s" if seconds else said)
 
     def _title(self, job: Job) -> str:
-        return job.label if job.fold is None else f"{job.label}/{len(self.folds)}"
+        if job.fold is None:
+            return job.label
+        return f"{job.label} ({job.number + 1} of {len(self.folds)})"
 
     def _log(self, job: Job, **values: object) -> None:
         which: dict[str, object] = {"refit": True} if job.fold is None else {"fold": job.number}

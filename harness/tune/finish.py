@@ -44,7 +44,7 @@ def finish(setup: Setup, study: Study, tools: Tools, seconds: float | None) -> N
             raise TimeUp
     for model in _judged(setup, best[0]):
         for run in setup.reseeded(model)[1:]:
-            if not tools.train(run, [fold + 1 for fold in setup.judging], seconds, None):
+            if not tools.train(run, list(setup.judging), seconds, None):
                 raise TimeUp
 
 

@@ -36,7 +36,7 @@ Resample = Callable[[Metric, Array, Array | None, Sequence[Array], int, int], tu
 class Tools:
     """What other verbs do for the search; the command line lends it.
 
-    ``train`` (model, folds from 1 on or none for all, seconds left, halfway) is False if the time
+    ``train`` (model, folds or none for all, seconds left, halfway) is False if the time
     was up; ``halfway`` gets a fold's rows and predictions after half of its epochs, and may raise.
     ``resample`` (metric, truth, groups, predictions, samples, seed) → scores and bootstrap
     samples of them. ``loss`` (rows, predictions) of a run is what trials are chosen by.
@@ -151,7 +151,7 @@ class Search:
 
         started = time.perf_counter()
         try:
-            done = self.tools.train(model, [fold + 1], self.seconds(), halfway if first else None)
+            done = self.tools.train(model, [fold], self.seconds(), halfway if first else None)
         except ResourceError as error:  # as a learning rate that is too high: no good setting
             raise _impossible(trial, error.found) from error
         finally:

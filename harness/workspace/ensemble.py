@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.competition import Competition
 from harness.data.metadata import Column
 from harness.decision import Decision
 from harness.errors import WorkspaceError
@@ -50,7 +51,8 @@ class Ensemble:
     ascending) were fitted without the fold, so that others can be scored on its rows.
     ``metadata`` are the columns that the blend gets beside the members. ``reason`` says by which
     rule the method was chosen; ``diversity`` and ``fold_models`` are what the stage had to say
-    about the members, in sentences. ``inputs`` is the digest of all that it came from.
+    about the members, in sentences. ``inputs`` is the digest of all that it came from. ``task`` and
+    ``metric_digest`` (``Metric.digest``) say what it was made for.
     """
 
     method: str
@@ -78,6 +80,8 @@ class Ensemble:
     prior: tuple[float, ...]
     folds: str
     inputs: str
+    task: str
+    metric_digest: str
 
     def __post_init__(self) -> None:
         of_members = (self.member_scores, self.member_seconds, self.weights, self.runs)
@@ -138,11 +142,13 @@ def read_ensemble(folder: Path) -> Ensemble:
 
 
 def read_current_ensemble(workspace: Workspace) -> Ensemble:
-    """The stored ensemble; a WorkspaceError, too, if it was made with other folds, runs or views.
+    """The stored ensemble; a WorkspaceError, too, if it was made for something else.
 
-    Where there are no folds, as on the machine that only predicts, there is nothing to compare.
+    That is another task, metric or class, or other folds, runs or views. Where there are no folds,
+    as on the machine that only predicts, these are not compared.
     """
     ensemble = read_ensemble(workspace.models / "ensemble")
+    _require_same_question(workspace.competition, ensemble)
     _require_same_folds(workspace.folds, ensemble)
     for member, run in zip(ensemble.members, ensemble.runs, strict=True):
         folder = workspace.models / member
@@ -161,6 +167,24 @@ def read_current_ensemble(workspace: Workspace) -> Ensemble:
             "run `python -m harness train`, then `stack`",
         )
     return ensemble
+
+
+def _require_same_question(competition: Competition, ensemble: Ensemble) -> None:
+    """A WorkspaceError if task, metric or classes were changed since.
+
+    The sample's columns are compared where they are read (``harness.submit.forms``).
+    """
+    data, metric, targets = competition.data, competition.metric, ensemble.targets
+    for what, was, now in (
+        ("task", ensemble.task, competition.task),
+        ("metric", ensemble.metric, metric.name),
+        (f"metric {metric.name}, of digest", ensemble.metric_digest, metric.digest),
+        ("the classes", ", ".join(targets), ", ".join(data.classes or data.labels or targets)),
+    ):
+        if was != now:
+            found = f"was made for {what} {was[:99]}, and now it is {now[:99]}"
+            fix = "run `python -m harness stack`, which says whether to train again"
+            raise WorkspaceError("models/ensemble", found, fix)
 
 
 def _require_same_folds(folds: Path, ensemble: Ensemble) -> None:

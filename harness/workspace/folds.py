@@ -94,6 +94,14 @@ class Folds:
             "train that member again or remove its file; or restore the folds it was made with",
         )
 
+    def require_rows(self, folder: Path) -> None:
+        """WorkspaceError if a fold of some repeat is empty: nothing could be trained for it."""
+        for repeat, column in enumerate(self.assignment.T):
+            if len(empty := np.setdiff1d(np.arange(self.k), column)):
+                where = f" of repeat {repeat}" if self.repeats > 1 else ""
+                found = f"fold {empty[0]}{where} has no row"
+                raise WorkspaceError(folder / CSV, found, f"{FRESH}, or lower k")
+
 
 def assignment_digest(ids: Sequence[str] | Text, assignment: NDArray[np.integer[Any]]) -> str:
     """The digest of ids (rows,) and folds (rows, repeats), whatever the order of the rows."""

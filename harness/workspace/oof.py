@@ -1,6 +1,6 @@
 """oof/<run>.parquet: out-of-fold predictions, written by train or by any other tool."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from harness.errors import WorkspaceError
 from harness.files import replacing
 from harness.workspace.folds import describe_difference
-from harness.workspace.runs import noted_views
+from harness.workspace.runs import noted_views, retrain
 from harness.workspace.training import TrainingRows
 
 PREFIX = b"harness."
+OWN_COLUMNS = ("id", "fold")
+TARGET = "target:"
+"""Stands before a target's name where that is one of ``OWN_COLUMNS``."""
 SUM_TOLERANCE = 1e-3
 
 _PROBABILITIES = "class probabilities lie between 0 and 1 and sum to 1 in each row"
@@ -50,7 +53,7 @@ def write_oof(
         "id": pa.array(training.ids[rows], pa.string()),
         "fold": pa.array(training.assignment[rows, 0], pa.int16()),
     }
-    for column, name in enumerate(training.targets):
+    for column, name in enumerate(target_columns(training.targets)):
         columns[name] = pa.array(predictions[:, column], pa.float32())
     table = pa.table(columns).replace_schema_metadata(
         {PREFIX + key.encode(): value.encode() for key, value in sorted(metadata.items())}
@@ -59,12 +62,30 @@ def write_oof(
         pq.write_table(table, temporary)
 
 
+def target_columns(targets: Sequence[str], others: Sequence[str] = OWN_COLUMNS) -> tuple[str, ...]:
+    """Return the column of each target: its name, unless it is that of one of the ``others``.
+
+    >>> target_columns(["cat", "id", "target:id"])
+    ('cat', 'target:id', 'target:target:id')
+    """
+    return tuple(TARGET * (name in others or name.startswith(TARGET)) + name for name in targets)
+
+
 def read_oof(path: Path, training: TrainingRows) -> OutOfFold:
-    """Read and check a member; a WorkspaceError says in what it does not fit the folds."""
+    """Read and check a member; a WorkspaceError says in what it does not fit task or folds."""
     table = _read(path)
-    _require_columns(path, table, ("id", "fold", *training.targets))
-    fix = "train that member again, or remove the file"
     metadata = oof_metadata(path)
+    columns = target_columns(training.targets)
+    fix = "make it again, or remove the file"
+    if "config" in metadata:
+        fix = f"{retrain(path.with_suffix(''))}, or remove the file"
+    if (task := metadata.get("task", training.task)) != training.task:
+        found = f"was made for task {task!r}, and competition.toml says {training.task!r}"
+        raise WorkspaceError(path, found, fix)
+    _require_columns(path, table, (*OWN_COLUMNS, *columns))
+    if "config" in metadata and (odd := {*table.column_names} - {*OWN_COLUMNS, *columns}):
+        found = f"has a column for {min(odd)!r}, which is no class now"
+        raise WorkspaceError(path, found, fix)
     ids, fold = _ids(path, table), table["fold"].to_numpy()
     rows = training.rows_in_folds
     training.folds.require_same(path, metadata.get("folds"), ids, fold)
@@ -72,9 +93,9 @@ def read_oof(path: Path, training: TrainingRows) -> OutOfFold:
     if len(ids) != len(rows) or (ids[order] != training.ids[rows]).any():
         found = describe_difference(ids, fold, training.folds) or "an id stands there twice"
         raise WorkspaceError(path, f"holds other ids than the folds: {found}", fix)
-    predictions = _matrix(path, table, training.targets)[order]
+    predictions = _matrix(path, table, columns)[order]
     _require_sound(path, predictions, training.ids[rows], training.targets, training.task)
-    _require_varied(path, predictions, training.targets)
+    _require_varied(path, predictions, training)
     return OutOfFold(path.stem, predictions, metadata)
 
 
@@ -111,7 +132,9 @@ def read_predictions(
 ) -> NDArray[np.float32]:
     """Another tool's predictions (rows, targets) for ``ids``, joined by id; others are left out."""
     table = _read(path)
-    _require_columns(path, table, ("id", *targets))
+    plain = TARGET + "fold" not in table.column_names  # no folds here: it may be the class
+    columns = target_columns(targets, ("id",) if plain else OWN_COLUMNS)
+    _require_columns(path, table, ("id", *columns))
     given = _ids(path, table)
     place = {id_: row for row, id_ in enumerate(given)}
     if len(place) < len(given):
@@ -121,7 +144,7 @@ def read_predictions(
         raise WorkspaceError(
             path, f"lacks {len(missing)} id(s), the first is {missing[0]!r}", "predict all"
         )
-    predictions = _matrix(path, table, targets)[[place[id_] for id_ in ids]]
+    predictions = _matrix(path, table, columns)[[place[id_] for id_ in ids]]
     _require_sound(path, predictions, ids, targets, task)
     return predictions
 
@@ -172,14 +195,19 @@ def _require_sound(
             )
 
 
-def _require_varied(path: Path, predictions: NDArray[np.float32], targets: tuple[str, ...]) -> None:
-    """A column that is the same in every row says nothing of the images: something went wrong."""
-    constant = predictions.min(axis=0) == predictions.max(axis=0)
-    if constant.any():
-        column = int(constant.argmax())
+def _require_varied(path: Path, predictions: NDArray[np.float32], training: TrainingRows) -> None:
+    """A WorkspaceError if a column is the same in every row, as its target is not."""
+    truth = training.target[training.rows_in_folds]
+    if truth.ndim == 1 and truth.dtype.kind != "f":
+        truth = truth[:, None] == np.arange(len(training.targets))
+    truth = truth.reshape(len(truth), -1)
+    alike = predictions.min(axis=0) == predictions.max(axis=0)
+    alike &= truth.min(axis=0) != truth.max(axis=0)
+    if alike.any():
+        column = int(alike.argmax())
         raise WorkspaceError(
             path,
-            f"column {targets[column]!r} holds {predictions[0, column]:.4g} in every row",
+            f"column {training.targets[column]!r} holds {predictions[0, column]:.4g} in every row",
             "train that member again, or remove the file",
         )
 

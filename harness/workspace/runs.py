@@ -21,17 +21,28 @@ Values = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def start_run(folder: Path, identity: Values, circumstances: Values) -> Values:
+def start_run(
+    folder: Path,
+    identity: Values,
+    circumstances: Values,
+    labels: tuple[NDArray[np.object_], NDArray[Any]] | None = None,
+) -> Values:
     """Write run.json, or accept the one that is there if it is the same run.
 
     ``identity`` is all that decides what is trained: a stored run that differs in it is refused
     rather than overwritten, since it may be a night's work. ``circumstances`` (versions, device)
-    are noted for the reader; those that are stored are returned.
+    are noted for the reader; those that are stored are returned. ``labels`` are the ids (rows,) and
+    the target, which is kept beside it, so that an error can name the image whose label changed.
     """
-    path = folder / "run.json"
+    path, kept = folder / "run.json", folder / "labels.safetensors"
     if path.exists():
         stored = read_run(folder)
-        if change := first_difference(_with_defaults(stored["identity"]), identity):
+        before = _with_defaults(stored["identity"])
+        if change := first_difference(before, identity):
+            if labels and kept.exists() and {**before, "labels": identity["labels"]} == identity:
+                now = labels[1].reshape(len(labels[1]), -1)
+                other = np.flatnonzero((load_arrays(kept)["target"] != now).any(axis=1))
+                change = f"other labels of {len(other)} image(s), first {labels[0][other[0]]!r}"
             name = folder.name
             raise WorkspaceError(
                 folder,
@@ -39,6 +50,10 @@ def start_run(folder: Path, identity: Values, circumstances: Values) -> Values:
                 f"give the model a new name, or run `python -m harness train --retrain {name}`",
             )
         return stored["circumstances"]
+    if labels:
+        target = labels[1].reshape(len(labels[1]), -1)
+        small = target.dtype if target.dtype.kind == "f" else np.min_scalar_type(target.max())
+        save_arrays(kept, {"target": target.astype(small)})
     write_text(path, _json({"identity": identity, "circumstances": circumstances}))
     return circumstances
 

@@ -21,8 +21,8 @@ class TrainingRows:
 
     ``assignment`` (rows, repeats) holds fold numbers; −1 marks the holdout. ``groups`` are those
     that the folds were made with, duplicates among them. ``decision`` is what becomes of any
-    model's predictions before they are scored: a cell for all labels must not be empty, and values
-    stay within the range of the rows in folds.
+    model's predictions before they are scored: a cell for all labels is not left empty if no row's
+    is (or as [data] allow_empty says), and values stay within the range of the rows in folds.
     """
 
     ids: NDArray[np.object_]
@@ -55,6 +55,7 @@ def read_training(workspace: Workspace) -> TrainingRows:
     competition = workspace.competition
     table = read_table(competition, workspace.root)
     folds = read_folds(workspace.folds)
+    folds.require_rows(workspace.folds)
     order = np.argsort(table.ids, kind="stable")
     ids = table.ids[order]
     if len(ids) != len(folds.ids) or (ids != folds.ids).any():
@@ -65,12 +66,15 @@ def read_training(workspace: Workspace) -> TrainingRows:
             "run `python -m harness fold`, which places new rows and moves no old one",
         )
     target = table.target[order]
+    allow_empty = competition.data.allow_empty
+    if allow_empty is None:
+        allow_empty = target.ndim == 2 and not target.any(axis=1).all()
     decision = plain_decision(
         competition.task,
         competition.metric.needs,
         target[folds.assignment[:, 0] >= 0],
         len(table.targets),
-        at_least_one=table.in_one_cell,
+        at_least_one=table.in_one_cell and not allow_empty,
     )
     return TrainingRows(
         ids,

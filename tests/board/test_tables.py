@@ -51,6 +51,8 @@ ENSEMBLE = Ensemble(
     prior=(0.5, 0.5),
     folds="",
     inputs="",
+    task="multiclass",
+    metric_digest="m",
 )
 ENTRY = Entry(
     name="weighted-1234",

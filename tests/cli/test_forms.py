@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from tiny import cheap_costs, write_table
+from tiny import cheap_costs, edit, write_table
 
 from harness.cli import main
 from harness.workspace import Workspace
+from harness.workspace.oof import target_columns
 from harness.workspace.training import read_training
 
 TRAINED, ASKED = 150, 50
@@ -57,6 +58,8 @@ class Form:
     asked: dict[str, str]
     least: float
     """What two members who know something score at least; of errors the most."""
+    empty: bool = False
+    """Some rows have no label."""
 
 
 def one(truth: np.ndarray) -> str:
@@ -88,6 +91,20 @@ FORMS = {
         "multilabel", "f1_samples", 'label = "labels"', ("labels",), NAMES,
         lambda t: [" ".join(np.array(NAMES)[t == 1])], {"labels": "ant"}, 0.7,
     ),
+    "joined labels, some rows without": Form(
+        "multilabel", "f1_samples", 'label = "labels"', ("labels",), NAMES,
+        lambda t: [" ".join(np.array(NAMES)[t == 1])], {"labels": "ant"}, 0.7, empty=True,
+    ),
+    "labels that no row and all rows have": Form(
+        "multilabel", "roc_auc", 'labels = ["none", "ant", "all"]', ("none", "ant", "all"),
+        ("none", "ant", "all"), lambda t: [str(int(x)) for x in t],
+        {"all": "0", "none": "0", "ant": "0"}, 0.7,
+    ),
+    "classes called as columns are": Form(
+        "multiclass", "log_loss", 'label = "kind"', ("kind",), ("ant", "fold", "label"),
+        lambda t: [("ant", "fold", "label")[int(t.argmax())]],
+        {"label": "0.3", "fold": "0.3", "ant": "0.4"}, 1.0,
+    ),
     "label columns": Form(
         "multilabel", "f1_micro", 'labels = ["ant", "bee", "cat", "dog"]', NAMES, NAMES,
         lambda t: [str(int(x)) for x in t], {"bee": "0", "ant": "0", "dog": "0", "cat": "0"}, 0.7,
@@ -108,7 +125,10 @@ def make_workspace(folder: Path, form: Form) -> Path:
         truth = np.clip(40 + 20 * signal, 1, 100).round()
     elif form.task == "multilabel":
         truth = (signal > 0.4).astype(int)
-        truth[np.arange(rows), signal.argmax(axis=1)] = 1
+        if not form.empty:
+            truth[np.arange(rows), signal.argmax(axis=1)] = 1
+        for place, name in enumerate(form.targets):
+            truth[:, place] = {"none": 0, "all": 1}.get(name, truth[:, place])
     elif form.task == "ordinal":
         signal = np.stack([-((signal[:, 0] * 1.5 + 1.5 - code) ** 2) for code in range(4)], axis=1)
         truth = (signal == signal.max(axis=1, keepdims=True)).astype(int)
@@ -131,7 +151,11 @@ def make_workspace(folder: Path, form: Form) -> Path:
     (folder / "oof").mkdir()
     for name in ("first", "second"):
         seen = predicted(form, signal + 0.6 * draw.normal(size=signal.shape))
+        if form.task == "multilabel":  # a label that all rows have, or none, is always known
+            constant = truth.min(axis=0) == truth.max(axis=0)
+            seen[:, constant] = 0.01 + 0.98 * truth[0, constant]
         frame = pd.DataFrame(seen, columns=list(form.targets))[list(training.targets)]
+        frame.columns = pd.Index(target_columns(training.targets))
         frame.insert(0, "id", ids)
         inside = frame.iloc[:TRAINED].assign(fold=training.assignment[:, 0])
         inside.to_parquet(folder / f"oof/{name}.parquet")
@@ -210,6 +234,71 @@ def test_a_rule_that_pays_is_adopted_told_and_applied(
     path.write_text(json.dumps(stored), encoding="utf-8")
     assert main(["submit", "--name", "plain", "-C", str(folder)]) == 0
     assert graded(folder, "plain", capsys) < score - 0.03
+
+
+def test_rows_without_a_label_are_submitted_unless_that_is_forbidden(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_workspace(tmp_path / "workspace", FORMS["joined labels, some rows without"])
+    scores = {}
+    for name in ("allowed", "forced"):
+        assert main(["stack", "-C", str(folder)]) == 0
+        told = "Every row gets a label, though some training rows have none: f1_samples"
+        assert (told in " ".join(capsys.readouterr().out.split())) == (name == "forced")
+        assert main(["submit", "--name", name, "-C", str(folder)]) == 0
+        empty = [row for row in rows_of(folder / f"submissions/{name}.csv") if not row["labels"]]
+        assert bool(empty) == (name == "allowed")
+        scores[name] = graded(folder, name, capsys)
+        edit(folder / "competition.toml", "[data]", "[data]\nallow_empty = false")
+    assert scores["allowed"] > scores["forced"] + 0.02
+
+
+CHANGES = {
+    "metric": (
+        'metric = "f1_macro"',
+        'metric = "log_loss"',
+        "for metric f1_macro, and now it is log_loss",
+    ),
+    "task": (
+        'task = "multiclass"\nmetric = "f1_macro"',
+        'task = "ordinal"\nmetric = "mcc"',
+        "for task",
+    ),
+    "classes": (
+        'label = "kind"',
+        'label = "kind"\nclasses = ["bee", "ant", "cat", "dog"]',
+        "for the classes ant",
+    ),
+}
+
+
+def test_an_ensemble_made_for_something_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_workspace(tmp_path / "workspace", FORMS["label"])
+    assert main(["stack", "-C", str(folder)]) == 0
+    toml = folder / "competition.toml"
+    text = toml.read_text(encoding="utf-8")
+    for old, new, said in CHANGES.values():
+        edit(toml, old, new)
+        for verb in ("submit", "cost"):
+            capsys.readouterr()
+            assert main([verb, "-C", str(folder)]) == 2
+            error = capsys.readouterr().err
+            assert f"models/ensemble: was made {said}" in error
+            assert "run `python -m harness stack`" in error
+        toml.write_text(text, encoding="utf-8")
+    assert main(["submit", "-C", str(folder)]) == 0
+
+
+def test_a_sample_with_other_columns_than_the_ensemble_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_workspace(tmp_path / "workspace", FORMS["columns that sum to one"])
+    assert main(["stack", "-C", str(folder)]) == 0
+    edit(folder / "data/sample.csv", "dog,cat", "emu,cat")
+    assert main(["submit", "-C", str(folder)]) == 2
+    assert "models/ensemble: lacks the class 'emu'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["integers in order", "joined labels", "guesses"])

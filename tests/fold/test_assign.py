@@ -53,6 +53,31 @@ def test_names_of_labels_and_groups_mean_nothing(problem: Problem, new: list[int
     assert (renamed.assign() == problem.assign()).all()
 
 
+@given(st.integers(0, 2**32), st.integers(2, 6), st.integers(0, 3), st.sampled_from("cmr"))
+@settings(run, max_examples=100)
+def test_as_many_groups_as_folds_leave_no_fold_empty(
+    seed: int, k: int, more: int, task: str
+) -> None:
+    """One group can hold most rows, or all rows of a class: then every move looks like a loss."""
+    random = np.random.default_rng(seed)
+    share = random.dirichlet(np.full(k + more, 0.3))
+    codes = np.concatenate([np.arange(k + more), random.choice(k + more, 50, p=share)])
+    target: np.ndarray = (codes + (random.random(len(codes)) < 0.2)) % 3
+    if task == "m":
+        target = np.eye(3, dtype=np.int8)[target]
+    if task == "r":
+        target = target + random.random(len(codes))
+    groups = np.array([f"g{code}" for code in codes], dtype=object)
+    ids = np.array([f"i{row}" for row in range(len(codes))], dtype=object)
+    problem = Problem(ids, target, groups, FoldRules(k, repeats=2, rare="spread"))
+    assignment = problem.assign()
+    for folds in assignment.T:
+        assert set(folds) == set(range(k))
+        assert len({*zip(groups, folds, strict=True)}) == k + more
+    order = random.permutation(len(codes))
+    assert (problem.rows(order).assign() == assignment[order]).all()
+
+
 @given(problems(grouped=True))
 @run
 def test_groups_are_never_split(problem: Problem) -> None:
@@ -235,6 +260,13 @@ def test_rows_of_one_group_that_were_placed_apart() -> None:
     groups = [f"g{row // 2}" for row in range(20)]
     with pytest.raises(DataError, match="group 'g0' has rows in fold 0 and in fold 1"):
         assign(IDS, HALVES, FoldRules(2), groups=groups, previous=previous)
+
+
+def test_a_holdout_that_stays_empty_is_told() -> None:
+    groups = [f"g{row // 5}" for row in range(20)]
+    plan = assign(IDS, HALVES, FoldRules(2, holdout=0.05), groups=groups)
+    assert (plan.assignment >= 0).all()
+    assert "the holdout is empty" in plan.notes[-1]
 
 
 def test_notes_tell_of_large_groups_and_poor_folds() -> None:

@@ -12,7 +12,7 @@ from harness.errors import DataError, WorkspaceError
 from harness.fold import make, manifest
 from harness.fold.assign import FoldRules
 from harness.fold.make import FoldsOutcome, check_folds, make_folds
-from harness.workspace.folds import read_folds
+from harness.workspace.folds import read_folds, write_folds
 
 RULES = FoldRules(k=3, repeats=2, seed=1)
 
@@ -101,6 +101,25 @@ def test_vanished_rows_leave_and_the_others_stay(table: Training) -> None:
         id: folds for id, folds in before.items() if id not in ("004", "005")
     }
     assert "28 rows stand as recorded" in table.check()
+
+
+def test_a_fold_that_lost_all_its_rows_is_refused(table: Training) -> None:
+    rules = FoldRules(k=3, repeats=2, seed=1, rare="spread")
+    table.fold(rules)
+    kept = [row for row, id_ in enumerate(table.ids) if table.folds_by_id()[id_][1] != 2]
+    table.ids = [table.ids[row] for row in kept]
+    table.labels = [table.labels[row] for row in kept]
+    with pytest.raises(WorkspaceError, match=r"fold 2 of repeat 1 has no row; .*fold --fresh"):
+        table.fold(rules)
+    assert len(read_folds(table.folder).ids) == 30
+
+
+def test_stored_folds_with_an_empty_one_are_refused(table: Training) -> None:
+    """An earlier version could leave them."""
+    table.fold(FoldRules(k=3, seed=1))
+    write_folds(table.folder, replace(read_folds(table.folder), k=4), {})
+    with pytest.raises(WorkspaceError, match=r"folds\.csv: fold 3 has no row; .*fold --fresh"):
+        table.fold(FoldRules(k=4, seed=1))
 
 
 def test_a_changed_label_is_told_and_keeps_its_fold(table: Training) -> None:

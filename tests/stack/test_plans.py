@@ -42,6 +42,8 @@ def world(*costs: MemberCost, given: tuple[str, ...] = ()) -> tuple[Ensemble, Pr
         "prior": (0.3, 0.3, 0.4),
         "folds": "f",
         "inputs": "i",
+        "task": "multiclass",
+        "metric_digest": "m",
         "blend": {},
         "decision": Decision(),
         "fold_decisions": (),

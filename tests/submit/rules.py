@@ -19,5 +19,5 @@ def competition(
     return load_competition(path)
 
 
-def sample(*columns: str, ids: str = "cab") -> Sample:
-    return Sample(Path("sample.csv"), columns, "id", np.array(list(ids), dtype=object))
+def sample(*columns: str, ids: str = "cab", id_column: str = "id") -> Sample:
+    return Sample(Path("sample.csv"), columns, id_column, np.array(list(ids), dtype=object))

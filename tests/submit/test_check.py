@@ -1,5 +1,6 @@
 """What a grader refuses is refused before, with the first offending row and column."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,14 @@ def test_columns_and_rows_must_be_complete(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=message):
             check_submission(Path("s.csv"), frame, rules, "id", TARGETS, IDS)
+
+
+def test_a_cell_of_joined_labels_may_be_empty_where_that_is_allowed(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": ["a", "b"], "y": ["ant", ""]}, dtype=object)
+    for task, metric, fine in (("multilabel", "f1_samples", True), ("binary", "accuracy", False)):
+        rules = competition(tmp_path, task, metric, 'label = "y"')
+        with nullcontext() if fine else pytest.raises(DataError, match="'y' is empty"):
+            check_submission(Path("s.csv"), frame, rules, "id", ["y"], ["a", "b"], allow_empty=True)
 
 
 @pytest.mark.parametrize(

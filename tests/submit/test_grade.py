@@ -7,6 +7,7 @@ import pytest
 from submit.rules import competition
 from tiny import write_table
 
+from harness.competition import Competition
 from harness.errors import ConfigError, DataError
 from harness.metrics import get_metric
 from harness.submit.grade import grade
@@ -26,6 +27,10 @@ def graded(
     write_table(folder / "given.csv", [str(name) for name in given[0]], given[1:])
     write_table(folder / "solution.csv", [str(name) for name in solution[0]], solution[1:])
     rules = competition(folder, task, metric, label)
+    return graded_parts(folder, rules)["all"]
+
+
+def graded_parts(folder: Path, rules: Competition) -> dict[str, float]:
     return grade(folder / "given.csv", folder / "solution.csv", rules, None, rules.metric)
 
 
@@ -41,6 +46,41 @@ LABELS: list[list[object]] = [["id", "label"], ["b", "ant"], ["a", "bee"], ["c",
 def test_rows_are_matched_by_id(tmp_path: Path) -> None:
     score = graded(tmp_path, "multiclass", "log_loss", PROBABILITIES, LABELS)
     assert score == pytest.approx(-(2 * np.log(0.5) + np.log(0.75)) / 3)
+
+
+def test_a_published_solution_is_scored_by_its_parts(tmp_path: Path) -> None:
+    given = [["id", "label"], *map(list, zip("abcde", "xxyyx", strict=True))]
+    usage = ["Public", "Private", " public", "Private", "Ignored"]
+    solution: list[list[object]] = [
+        ["Usage", "id", "label"],
+        *map(list, zip(usage, "abcde", "xyyyy", strict=True)),
+    ]
+    assert graded(tmp_path, "multiclass", "accuracy", given, solution) == 3 / 4  # type: ignore[arg-type]
+    rules = competition(tmp_path, "multiclass", "accuracy")
+    assert graded_parts(tmp_path, rules) == {"all": 3 / 4, "public": 1.0, "private": 1 / 2}
+
+
+def test_the_submission_s_column_is_found_among_others(tmp_path: Path) -> None:
+    given: list[list[object]] = [["id", "kind"], ["a", "x"], ["b", "y"]]
+    solution: list[list[object]] = [["id", "site", "kind"], ["b", "s", "y"], ["a", "t", "y"]]
+    assert graded(tmp_path, "multiclass", "accuracy", given, solution) == 1 / 2
+
+
+def test_empty_answers_are_right_where_the_solution_has_some(tmp_path: Path) -> None:
+    given: list[list[object]] = [["id", "label"], ["a", ""], ["b", "x"]]
+    solution: list[list[object]] = [["id", "label"], ["a", ""], ["b", "x y"]]
+    score = graded(tmp_path, "multilabel", "f1_samples", given, solution)
+    assert score == pytest.approx((1 + 2 / 3) / 2)
+    solution[1][1] = "y"
+    with pytest.raises(DataError, match="is empty"):
+        graded(tmp_path, "multilabel", "f1_samples", given, solution)
+
+
+@pytest.mark.filterwarnings("error")
+def test_kappa_of_a_single_class_has_no_value_and_gives_no_warning(tmp_path: Path) -> None:
+    same: list[list[object]] = [["id", "label"], ["a", 2], ["b", 2]]
+    with pytest.raises(DataError, match="leaves quadratic_weighted_kappa without a value"):
+        graded(tmp_path, "ordinal", "quadratic_weighted_kappa", same, same)
 
 
 def test_a_solution_may_be_one_hot(tmp_path: Path) -> None:

@@ -134,3 +134,12 @@ def test_labels_are_joined_as_the_table_joins_them(tmp_path: Path) -> None:
     targets = ("a b", "c", "d")
     frame = make_submission(rules, sample("id", "labels", ids="abc"), IDS, targets, DECIDED)
     assert frame["labels"].tolist() == ["a b|d", "c", "d"]
+
+
+def test_a_class_called_as_the_id_column_needs_a_sample(tmp_path: Path) -> None:
+    rules, targets = competition(tmp_path), ("ant", "id", "cat")
+    with pytest.raises(ConfigError, match="'id' would share its column's name with the ids"):
+        make_submission(rules, None, IDS, targets, PREDICTIONS)
+    asked = sample("name", "cat", "id", "ant", id_column="name")
+    frame = make_submission(rules, asked, IDS, targets, PREDICTIONS)
+    assert list(frame.columns) == ["name", "cat", "id", "ant"]

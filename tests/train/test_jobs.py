@@ -77,7 +77,7 @@ def test_a_training_that_diverges_is_told(
     capsys.readouterr()
     assert harness("train", "--only", "tuned") == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: competition.toml model 'tuned': diverged in fold 1")
+    assert error.startswith("error: competition.toml model 'tuned': diverged in fold 0")
     assert "lower lr" in error
     assert not (workspace / "models/tuned/fold0.safetensors").exists()
 
@@ -332,13 +332,13 @@ def test_single_folds_can_be_trained(
 ) -> None:
     only_tuned(workspace)
     assert harness("fold") == 0
-    assert harness("train", "--fold", "2") == 0
+    assert harness("train", "--fold", "1") == 0
     assert [p.name for p in (workspace / "models/tuned").glob("fold?.safetensors")] == [
         "fold1.safetensors"
     ]
     assert not (workspace / "oof/tuned.parquet").exists()
-    assert harness("train", "--fold", "4") == 2
-    assert "there is no fold 4; choose 1 to 3" in capsys.readouterr().err
+    assert harness("train", "--fold", "3") == 2
+    assert "there is no fold 3; choose 0 to 2" in capsys.readouterr().err
     assert harness("train") == 0
     assert (workspace / "oof/tuned.parquet").exists()
 

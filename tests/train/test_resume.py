@@ -109,7 +109,7 @@ def test_two_processes_share_the_jobs(tmp_path: Path) -> None:
     said = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     output = "".join(out for out, _ in said)
-    assert output.count("tuned: fold 1/2") == 1
-    assert output.count("tuned: fold 2/2") == 1
+    assert output.count("tuned: fold 0 (1 of 2)") == 1
+    assert output.count("tuned: fold 1 (2 of 2)") == 1
     assert output.count("tuned: OOF") == 1
     assert file_digest(shared / "oof/tuned.parquet") == file_digest(whole / "oof/tuned.parquet")

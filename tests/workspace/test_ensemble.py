@@ -40,6 +40,8 @@ ENSEMBLE = Ensemble(
     prior=(0.5, 0.5),
     folds="f",
     inputs="i",
+    task="multiclass",
+    metric_digest="m",
 )
 
 

@@ -169,6 +169,55 @@ def test_values_may_be_any_number(
     assert read_oof(tmp_path / "a.parquet", values).predictions.min() < -10
 
 
+def test_a_column_may_be_constant_where_the_label_is(
+    tmp_path: Path, training: TrainingRows, predictions: Predictions
+) -> None:
+    target = np.zeros((30, 3), np.int8)
+    target[::2, 1] = 1
+    labels = replace(training, task="multilabel", target=target)
+    predictions[:, 0] = 1e-4
+    write(tmp_path / "a.parquet", labels, predictions)
+    assert (read_oof(tmp_path / "a.parquet", labels).predictions == predictions).all()
+    predictions[:, 1] = 0.5
+    write(tmp_path / "a.parquet", labels, predictions)
+    with pytest.raises(WorkspaceError, match=r"column 'bee' holds 0\.5 in every row"):
+        read_oof(tmp_path / "a.parquet", labels)
+
+
+def test_classes_may_be_called_as_the_other_columns_are(
+    tmp_path: Path, training: TrainingRows, predictions: Predictions
+) -> None:
+    path = tmp_path / "a.parquet"
+    named = replace(training, targets=("fold", "target:fold", "id"))
+    write(path, named, predictions)
+    assert (read_oof(path, named).predictions == predictions).all()
+    frame = pd.read_parquet(path)
+    assert frame["id"].tolist() == training.ids.tolist()
+    assert frame["fold"].tolist() == training.assignment[:, 0].tolist()
+    ids = training.ids
+    assert (read_predictions(path, ids, named.targets, "multiclass") == predictions).all()
+
+
+def test_predictions_for_a_class_called_fold_may_have_its_plain_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.test.parquet"
+    pq.write_table(pa.table({"id": ["a"], "fold": [0.25], "bee": [0.75]}), path)
+    found = read_predictions(path, np.array(["a"], object), ("fold", "bee"), "multiclass")
+    assert found.tolist() == [[0.25, 0.75]]
+
+
+def test_a_member_made_for_another_task_or_class_is_refused(
+    tmp_path: Path, training: TrainingRows, predictions: Predictions
+) -> None:
+    path = tmp_path / "a.parquet"
+    write(path, training, predictions, task="ordinal", config="0123")
+    with pytest.raises(WorkspaceError, match=r"made for task 'ordinal', .* says 'multiclass'"):
+        read_oof(path, training)
+    four = replace(training, targets=(*training.targets, "dog"))
+    write(path, four, np.hstack([predictions, predictions[:, :1]]), config="0123")
+    with pytest.raises(WorkspaceError, match="a column for 'dog', which is no class now"):
+        read_oof(path, training)
+
+
 def test_predictions_beside_an_oof_file_are_no_member(tmp_path: Path) -> None:
     for name in ("b", "a", "a.test", "a.holdout"):
         (tmp_path / f"{name}.parquet").touch()

@@ -39,6 +39,23 @@ def test_the_same_run_is_accepted_and_another_refused(tmp_path: Path) -> None:
         start_run(tmp_path / "a", changed, {})
 
 
+@pytest.mark.parametrize(
+    "target",
+    [np.array([0, 300, 2]), np.array([[0, 1], [1, 1], [0, 0]], np.int8), np.array([0.5, 1, -2])],
+)
+def test_a_run_with_other_labels_is_refused_by_the_image(
+    tmp_path: Path, target: np.ndarray
+) -> None:
+    ids = np.array(["a", "b", "c"], dtype=object)
+    start_run(tmp_path, {**IDENTITY, "labels": "1"}, {}, (ids, target))
+    other = target.copy()
+    other[1] -= 1
+    with pytest.raises(
+        WorkspaceError, match=r"trained with other labels of 1 image\(s\), first 'b'"
+    ):
+        start_run(tmp_path, {**IDENTITY, "labels": "2"}, {}, (ids, other))
+
+
 def test_first_difference_sees_removed_and_added_values() -> None:
     assert first_difference({"a": 1}, {"a": 1}) is None
     assert first_difference({"a": 1}, {}) == "a = 1, now it is None"

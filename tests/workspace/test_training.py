@@ -1,6 +1,7 @@
 """The training rows, and what is done to any prediction before it is scored."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,11 +11,13 @@ from tiny import edit, write_table
 
 from harness.cli.lending import lend
 from harness.decision import Decision
+from harness.errors import WorkspaceError
 from harness.metrics import get_metric
 from harness.train.job import Job
 from harness.train.outputs import Output
 from harness.tune.setup import Setup
 from harness.workspace import Workspace
+from harness.workspace.folds import read_folds, write_folds
 from harness.workspace.oof import oof_metadata
 from harness.workspace.runs import save_arrays
 from harness.workspace.training import read_training
@@ -55,6 +58,19 @@ def test_one_cell_for_all_labels_must_not_be_empty(
     assert harness("fold") == 0
     training = read_training(Workspace.open(workspace))
     assert training.decision == Decision("thresholds", (0.5, 0.5, 0.5), at_least_one=True)
+    edit(workspace / "data/train.csv", "029,cat", "029,")
+    assert harness("fold", "--fresh") == 0  # a row without a label shows that a cell may be empty
+    assert not read_training(Workspace.open(workspace)).decision.at_least_one
+    edit(competition, "[data]", "[data]\nallow_empty = false")
+    assert read_training(Workspace.open(workspace)).decision.at_least_one
+
+
+def test_an_empty_fold_is_refused(harness: Callable[..., int], workspace: Path) -> None:
+    assert harness("fold") == 0
+    folder = workspace / "folds"
+    write_folds(folder, replace(read_folds(folder), k=4), {})
+    with pytest.raises(WorkspaceError, match=r"fold 3 has no row; .*fold --fresh"):
+        read_training(Workspace.open(workspace))
 
 
 def test_training_and_search_score_decided_predictions(values: Path) -> None:

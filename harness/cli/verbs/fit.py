@@ -21,7 +21,7 @@ def train(
     ] = None,
     folds: Annotated[
         list[int] | None,
-        typer.Option("--fold", metavar="N", help="Train this fold only, counted from 1."),
+        typer.Option("--fold", metavar="N", help="Train this fold only; the first is 0."),
     ] = None,
     hours: Annotated[
         float | None,
