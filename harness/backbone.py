@@ -4,15 +4,18 @@ import importlib.util
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from timm.layers.patch_embed import PatchEmbed
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from harness.errors import ConfigError, nearest
+from harness.model import ModelSection
 
 State = Mapping[str, Tensor]
 
@@ -121,14 +124,30 @@ def activation(task: str) -> Callable[[Tensor], Tensor]:
 class PooledFeatures(nn.Module):
     """A headless backbone whose feature map is pooled by mean and maximum: (rows, 2 × width).
 
-    The two together separate small defects better than the mean alone (docs/decisions.md).
-    Its methods are those of timm's models.
+    The two together separate small defects better than the mean alone (docs/decisions.md). A
+    transformer's class token comes before them, and registers are left out; where it pools by
+    attention, that is taken instead. Its methods are those of timm's models.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self.width: int = 2 * model.num_features
+        self.attends = getattr(model, "attn_pool", None) is not None
+        self.prefix: int = getattr(model, "num_prefix_tokens", 0)
+        self.classes = int(self.prefix > 0 and getattr(model, "cls_token", None) is not None)
+        if self.attends or self.prefix:  # stored weights without it were made for plain pooling
+            self.register_buffer("pooling", torch.tensor(1))
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return (1 if self.attends else 2 + self.classes) * int(self.model.num_features)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *others: Any) -> None:
+        if f"{prefix}pooling" not in state_dict and "pooling" in self._buffers:
+            del self.pooling
+            self.attends, self.prefix, self.classes = False, 0, 0
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def forward_features(self, pixels: Tensor) -> Tensor:
         """Feature maps of normalised images (rows, 3, size, size)."""
@@ -136,15 +155,21 @@ class PooledFeatures(nn.Module):
         return maps
 
     def forward_head(self, maps: Tensor, pre_logits: bool = True) -> Tensor:
-        """The features (rows, 2 × width), fp32; there are no logits."""
-        features = maps.float()
+        """The features (rows, width), fp32; there are no logits."""
+        if self.attends:
+            own = next(self.model.attn_pool.parameters()).dtype
+            pooled: Tensor = self.model.forward_head(maps.to(own), pre_logits=True)
+            return pooled.float()
+        features, first = maps.float(), []
         if features.ndim == 3:  # tokens (rows, tokens, width)
             places: tuple[int, ...] = (1,)
+            first = [features[:, token] for token in range(self.classes)]
+            features = features[:, self.prefix :]
         elif features.shape[1] == self.model.num_features:  # (rows, width, height, width)
             places = (2, 3)
         else:  # (rows, height, width, features), as Swin has it
             places = (1, 2)
-        return torch.cat([features.mean(places), features.amax(places)], dim=1)
+        return torch.cat([*first, features.mean(places), features.amax(places)], dim=1)
 
 
 def build_classifier(
@@ -258,6 +283,32 @@ def _grey(model: Any, state: State, *, by_position: bool = False) -> State:
     return {**state, name: adapt_input_conv(1, state[name])}
 
 
+@cache
+def require_size(model: ModelSection, weights: str, root: Path) -> None:
+    """Raise a ConfigError unless the weights load and the network sees all of an image."""
+    place, size = "competition.toml [[model]]", model.image_size
+    more: dict[str, Any] = {"channels": model.channels}
+    if model.mode == "finetune":
+        more["drop_path"] = model.drop_path
+    network = build_pretrained(model.backbone, weights, image_size=size, root=root, **more)
+    patches = getattr(network.backbone, "patch_embed", None)
+    if isinstance(patches, PatchEmbed) and not patches.dynamic_img_pad:
+        side = patches.patch_size[0]
+        if left := size % side:
+            found = f"image_size = {size} is no multiple of {side}, the side of a patch of "
+            found += f"{model.backbone!r}: the last {left} pixels would not be seen"
+            fit = max(side, size - left)
+            raise ConfigError(place, found, f"set it to {fit} or {fit + side}")
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros((1, size, size, 3), dtype=torch.uint8))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        found = f"{model.backbone!r} cannot see images of {size} pixels ({reason})"
+        own = network.backbone.pretrained_cfg["input_size"][1]
+        raise ConfigError(place, found, f"set image_size to {own}, its own size") from error
+
+
 def check_backbone(backbone: str, weights: str, root: Path) -> None:
     """Raise a ConfigError if the names cannot be meant; loads and downloads nothing."""
     architecture = backbone.partition(".")[0]
@@ -317,12 +368,17 @@ def _package_state(package: str) -> State:
 
 def _load_file(model: Any, path: Path) -> None:
     """Load a weights file; a classifier for other classes is left out, nothing else may differ."""
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+    from safetensors.torch import load_file
 
-        state: State = load_file(path)
-    else:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    state: State
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each format has errors of its own
+        found = f"cannot be read as weights ({type(error).__name__})"
+        raise ConfigError(path, found, "choose a .safetensors or .pth file of tensors") from error
     state = _grey(model, state)
     own = model.state_dict()
     unfit = [

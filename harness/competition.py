@@ -234,6 +234,7 @@ class PredictSection(Section):
 class StackSection(Section):
     """[stack]: which ways of combining members compete, and what they see beside the members.
 
+    Unless ``methods`` are named, ``ridge`` is one of them for regression.
     ``metadata`` are columns of the train and test tables (age, site, …) for the meta-learners.
     """
 
@@ -283,10 +284,18 @@ class Competition(Section):
     folds: FoldsSection = FoldsSection()
     model: Annotated[tuple[ModelSection, ...], Strict(False)] = ()
     predict: PredictSection = PredictSection()
-    stack: StackSection = StackSection()
+    stack: StackSection = Field(default=StackSection(), validate_default=True)
     budget: BudgetSection = BudgetSection()
     tune: TuneSection = TuneSection()
     _folder: Path = PrivateAttr(default=Path())
+
+    @field_validator("stack")
+    @classmethod
+    def _ridge_for_values(cls, stack: StackSection, info: ValidationInfo) -> StackSection:
+        section = info.data.get("competition")
+        if section and section.task == "regression" and "methods" not in stack.model_fields_set:
+            return stack.model_copy(update={"methods": (*stack.methods, "ridge")})
+        return stack
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Competition":
@@ -297,6 +306,7 @@ class Competition(Section):
                 raise ValueError(f"two models are called {run.name!r}; names must differ")
             seen.add(run.name.lower())
         for model in self.model:
+            model.require_trainable(self.competition.task)
             fold_models = self.folds.k * self.folds.repeats
             if model.fold_models is not None and model.fold_models > fold_models:
                 raise ValueError(

@@ -131,6 +131,16 @@ class ModelSection(Section):
             raise ValueError("the name 'ensemble' is taken by models/ensemble; choose another")
         return self
 
+    def require_trainable(self, task: str) -> None:
+        """Raise a ValueError if no training of that task can do what is set."""
+        found = ""  # not a check of the section itself: stored runs are still read
+        if self.mode == "finetune" and self.batch_size < 2:
+            found = "batch_size = 1 is too few for batch normalisation; set it to 2 or more"
+        if task == "regression" and self.balance != "none":
+            found = f"balance = {self.balance!r} needs classes, not values; remove it"
+        if found:
+            raise ValueError(f"model {self.name!r}: {found}")
+
     def trainings(self) -> tuple["ModelSection", ...]:
         """What is trained for it: itself, or one model a seed."""
         return tuple(

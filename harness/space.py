@@ -86,9 +86,9 @@ class TuneSection(Section):
 
     With a holdout it is the judge. ``steps`` values an axis make a grid, and a round of zoom, of
     which there are ``rounds``. ``seeds`` trainings each of the winner and the default measure what
-    chance does. ``surrogate`` of bayes: a Gaussian process learns faster where nothing is pruned
-    (it looks at finished trials only) and nothing depends on ``when``; "auto" is it there, else
-    TPE.
+    chance does. ``keep`` of the best are trained on all folds and become members. ``surrogate`` of
+    bayes: a Gaussian process learns faster where nothing is pruned (it looks at finished trials
+    only) and nothing depends on ``when``; "auto" is it there, else TPE.
     ``storage`` is the path of an SQLite file, journal:PATH, or a database's URL, in
     which $NAMES are taken from the environment.
     """
@@ -102,7 +102,7 @@ class TuneSection(Section):
     pruner: Pruner = "median"
     folds: int | None = Field(default=None, ge=1)
     seeds: int = Field(default=3, ge=1)
-    keep: int = Field(default=1, ge=1)
+    keep: int = Field(default=0, ge=0)
     steps: int = Field(default=4, ge=2)
     rounds: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)

@@ -16,8 +16,10 @@ from harness.backbone import (
     build_pretrained,
     check_backbone,
     map_in_order,
+    require_size,
 )
 from harness.errors import ConfigError
+from harness.model import ModelSection
 
 GOLDEN = Path(__file__).parent / "golden" / "backbone"
 HERE = Path()
@@ -69,7 +71,7 @@ def test_tensors_that_do_not_fit_by_position_are_refused() -> None:
         map_in_order({"a": torch.zeros(2)}, {"b": torch.zeros(3)})
 
 
-@pytest.mark.parametrize("backbone", ["test_resnet", "test_vit", "test_convnext"])
+@pytest.mark.parametrize("backbone", ["test_resnet", "test_convnext"])
 def test_features_are_the_mean_and_the_maximum_over_places(backbone: str) -> None:
     network = build_features(backbone, "none", image_size=160, root=HERE)
     images = torch.randint(0, 255, (2, 160, 160, 3), dtype=torch.uint8)
@@ -78,6 +80,70 @@ def test_features_are_the_mean_and_the_maximum_over_places(backbone: str) -> Non
     width = network.backbone.model.num_features
     assert features.shape == (2, 2 * width)
     assert (features[:, width:] >= features[:, :width]).all()
+
+
+def tokens_of(network: Any, images: torch.Tensor) -> torch.Tensor:
+    tokens: torch.Tensor = network.backbone.forward_features(network.normalise(images))
+    return tokens
+
+
+@pytest.mark.parametrize(("backbone", "classes"), [("test_vit", 1), ("test_vit2", 0)])
+def test_a_transformers_features_are_its_class_token_and_its_patches(
+    backbone: str, classes: int
+) -> None:
+    """test_vit has a class token and no register, test_vit2 a register and no class token."""
+    network = build_features(backbone, "none", image_size=160, root=HERE)
+    images = torch.randint(0, 255, (2, 160, 160, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        features, tokens = network(images), tokens_of(network, images)
+    patches = tokens[:, 1:]
+    parts = [*([tokens[:, 0]] * classes), patches.mean(1), patches.amax(1)]
+    assert torch.equal(features, torch.cat(parts, 1))
+    assert features.shape[1] == network.backbone.width
+
+
+def test_a_transformer_that_pools_by_attention_does_so() -> None:
+    network = build_features("test_vit3", "none", image_size=160, root=HERE)
+    images = torch.randint(0, 255, (2, 160, 160, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        features, tokens = network(images), tokens_of(network, images)
+        assert torch.equal(features, network.backbone.model.attn_pool(tokens))
+    assert features.shape[1] == network.backbone.width
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", "test_vit2", "test_vit3"])
+def test_a_stored_transformer_pools_as_it_did_when_its_heads_were_fitted(backbone: str) -> None:
+    """Networks that were stored before prefix tokens were known have no note of them."""
+    network = build_features(backbone, "none", image_size=160, root=HERE)
+    state = network.state_dict()
+    again = build_features(backbone, "none", image_size=160, root=HERE)
+    again.load_state_dict(state)
+    assert again.backbone.width == network.backbone.width
+    again.load_state_dict({n: t for n, t in state.items() if n != "backbone.pooling"})
+    images = torch.randint(0, 255, (2, 160, 160, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        tokens = tokens_of(again, images)
+        assert torch.equal(again(images), torch.cat([tokens.mean(1), tokens.amax(1)], 1))
+    assert again.backbone.width == 2 * network.backbone.model.num_features
+
+
+def test_images_of_a_size_that_the_network_cannot_see_whole_are_refused() -> None:
+    def check(backbone: str, size: int) -> None:
+        require_size(ModelSection(name="x", backbone=backbone, image_size=size), "none", HERE)
+
+    check("test_vit", 96)
+    with pytest.raises(ConfigError, match="image_size = 100 is no multiple of 16") as raised:
+        check("test_vit", 100)
+    assert raised.value.fix == "set it to 96 or 112"
+    with pytest.raises(ConfigError, match=r"'maxvit_rmlp_pico_rw_256' cannot see .* 100 pixels"):
+        check("maxvit_rmlp_pico_rw_256", 100)
+
+
+def test_a_file_that_holds_no_weights_is_told(tmp_path: Path) -> None:
+    for name in ("w.safetensors", "w.pth"):
+        (tmp_path / name).write_bytes(b"<html>not found</html>")
+        with pytest.raises(ConfigError, match="cannot be read as weights"):
+            build_classifier("test_resnet", name, 3, image_size=32, root=tmp_path)
 
 
 def test_normalisation_travels_with_the_weights() -> None:

@@ -119,3 +119,12 @@ def test_repository_and_template_competitions_are_valid(tmp_path: Path) -> None:
     assert len(demo.model) >= 4
     assert len({model.backbone for model in demo.model}) >= 3
     assert any(model.mode == "finetune" for model in demo.model)
+
+
+def test_ridge_combines_values_unless_methods_are_named(tmp_path: Path) -> None:
+    values = TOML.replace('"multiclass"\nmetric = "log_loss"', '"regression"\nmetric = "rmse"')
+    own, _, _ = values.partition("[stack]")
+    assert "ridge" in load(tmp_path, own).stack.methods
+    assert "ridge" in load(tmp_path, own + "[stack]\nseed = 1").stack.methods
+    assert "ridge" not in load(tmp_path, values).stack.methods
+    assert "ridge" not in load(tmp_path, TOML.partition("[stack]")[0]).stack.methods

@@ -51,6 +51,7 @@ def eyes_of(workspace: Workspace, model: ModelSection) -> Eyes:
     device = choose_device("auto")
     device.place(network)
     name = f"{model.backbone} {model.weights} {SIDE} {device.precision} {torch.__version__}"
+    name += " tokens" * hasattr(network.backbone, "pooling")
     return Eyes(name, _embed(network, device))
 
 

@@ -59,7 +59,7 @@ def _training(
             if model.name not in {run.name for run in other.trainings()}
         )
         competition = before.with_models((*others, model))
-        wish = Wish(only=[model.name], folds=folds, seconds=seconds)
+        wish = Wish([model.name], folds=folds, seconds=seconds, members=not folds)
         return train(replace(workspace, competition=competition), quiet, wish, halfway)
 
     return train_model

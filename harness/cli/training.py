@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 def train(workspace: "Workspace", display: Display, wish: "Wish", processes: int | None) -> bool:
     """Train what is missing; False if the time was up before it was all done."""
-    from harness.train.jobs import forget
+    from harness.train.jobs import begin_anew
     from harness.train.jobs import train as train_models
 
-    forget(workspace, wish.retrain)
+    begin_anew(workspace, display, wish.retrain)
     count = processes or _gpus()
     if count <= 1:
         return train_models(workspace, display, wish)

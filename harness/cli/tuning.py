@@ -149,12 +149,16 @@ def _report(
     return tables, verdict_lines(found, metric, count, best[0].loss, same)
 
 
-def apply(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> None:
-    """Write the winner into competition.toml as a model of its own."""
+def apply(setup: "Setup", study: "Study", tools: "Tools", display: Display, *, force: bool) -> None:
+    """Write the winner into competition.toml as a model of its own.
+
+    A WorkspaceError if the verdict does not support it, except by ``force``.
+    """
     from harness.errors import WorkspaceError
     from harness.tune.apply import apply as write_model
     from harness.tune.finish import finalists, verdict
     from harness.tune.methods import decoded
+    from harness.tune.tables import gain_of
 
     best = finalists(setup, study, 1)
     if not best:
@@ -163,6 +167,14 @@ def apply(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> N
         )
     winner = best[0].model
     found = verdict(setup, study, tools)
+    if winner.name != setup.model.name and not force and not (found and found.supported):
+        why = f"it gains {gain_of(found)}" if found else "it is not judged yet"
+        fix = "keep the default" if found else "run `python -m harness tune`"
+        raise WorkspaceError(
+            setup.folder,
+            f"does not support its best trial, {winner.name!r}: {why}",
+            f"{fix}, or insist with --force",
+        )
     metric = setup.workspace.competition.metric.name
     comment = f"tune: {metric} "
     comment += (

@@ -20,8 +20,9 @@ class Metric:
     ``needs`` says what the function looks at: ``probabilities`` (their values matter), ``ranks``
     (only the order of the rows), ``labels`` (only what is decided for), ``guesses`` (only the ``k``
     most probable classes, in order) or ``values`` (regression). ``tasks`` are those it fits.
-    ``bounds`` are the lowest and highest score that there can be. ``source`` is the digest of the
-    file that a user's own metric stands in.
+    ``bounds`` are the lowest and highest score that there can be. ``squared``: it is best for the
+    mean of what can happen, so that training minimises squared errors. ``source`` is the digest of
+    the file that a user's own metric stands in.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Metric:
     tasks: frozenset[str]
     k: int | None = None
     bounds: tuple[float, float] = (0.0, 1.0)
+    squared: bool = False
     source: str = ""
 
     @property

@@ -76,7 +76,7 @@ METRICS: dict[str, Metric] = {
             frozenset({"ordinal"}),
             bounds=_AGREEMENT,
         ),
-        Metric("rmse", functions.rmse, False, "values", _VALUES, bounds=_ERROR),
+        Metric("rmse", functions.rmse, False, "values", _VALUES, bounds=_ERROR, squared=True),
         Metric("mae", functions.mae, False, "values", _VALUES, bounds=_ERROR),
     )
 }

@@ -1,6 +1,7 @@
 """What a fold's training needs to go on after a crash, as one safetensors file."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,19 @@ def save_checkpoint(path: Path, parts: Parts, position: Position, key: str) -> N
         ) from error
 
 
-def load_checkpoint(path: Path, parts: Parts, key: str) -> Position | None:
-    """Put the stored tensors into ``parts``; None if there is no sound checkpoint of that key."""
+def load_checkpoint(
+    path: Path, parts: Parts, key: str, say: Callable[[str], None]
+) -> Position | None:
+    """Put the stored tensors into ``parts``; None if there is no sound checkpoint of that key.
+
+    If there is another or a damaged one, ``say`` gets a sentence about it.
+    """
+    again = "the training starts again from the beginning"
     try:
         with safe_open(path, framework="pt") as file:
             note = json.loads(file.metadata()["harness"])
             if note["key"] != key:
+                say(f"{path} is the checkpoint of another training: {again}")
                 return None
             tensors: dict[str, dict[str, Tensor]] = {}
             for name in file.keys():  # noqa: SIM118 (no mapping)
@@ -77,7 +85,8 @@ def load_checkpoint(path: Path, parts: Parts, key: str) -> Position | None:
                 tensors.setdefault(part, {})[rest] = file.get_tensor(name)
     except FileNotFoundError:
         return None
-    except Exception:  # damaged: safetensors raises its own untyped errors; the fold begins anew
+    except Exception as error:  # safetensors raises its own untyped errors
+        say(f"{path} is damaged ({error}): {again}")
         return None
     parts.network.load_state_dict(tensors["network"])
     state = parts.optimizer.state_dict()

@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +30,9 @@ from harness.workspace.training import read_training
 class Wish:
     """What `train` was asked for.
 
-    ``only`` names models or their runs; so does ``retrain``, after ``forget`` was asked for;
-    ``folds`` limits the fold models by number; ``source`` is a run.json to repeat.
+    ``only`` names models or their runs; so does ``retrain``, after ``begin_anew``; ``folds`` limits
+    the fold models by number; ``source`` is a run.json to repeat. Runs that are complete become
+    ``members``: they get their files in oof/.
     """
 
     only: Sequence[str] = ()
@@ -40,6 +40,7 @@ class Wish:
     folds: Sequence[int] = ()
     seconds: float | None = None
     source: Path | None = None
+    members: bool = True
 
 
 def train(
@@ -60,7 +61,7 @@ def train(
         if wish.seconds is not None and len(runs) > 1:
             runs = _ordered(workspace, display, runs, wish.seconds)
         try:
-            _share_out(runs, display, wish.folds)
+            _share_out(runs, display, wish)
         except Stopped:
             if asked():
                 raise KeyboardInterrupt from None
@@ -77,6 +78,8 @@ def plan(workspace: Workspace, display: Display, wish: Wish) -> list[Work]:
     for run in runs:
         again = run.model.name in anew
         if wanted := run.jobs if again else _wanted(run, wish.folds):
+            if again or not all(map(run.trained, run.jobs)):
+                run.check(run.own.aside if again else run.own.folder)
             works.append(estimate(run, wanted, anew=again))
     if wish.seconds is None:
         return works
@@ -177,19 +180,25 @@ def _check_pseudo(competition: Competition, model: ModelSection) -> None:
             )
 
 
-def forget(workspace: Workspace, names: Sequence[str]) -> None:
-    """Remove the runs' files, unless somebody is training them."""
-    for training in _choose(workspace.competition, names) if names else ():
-        for run in training.snapshot_runs():
-            folder = workspace.models / run.name
-            with ExitStack() as held:
-                for lock in folder.glob(".*.lock"):
-                    if not held.enter_context(trying(lock)):
-                        raise WorkspaceError(
-                            folder, "is being trained by another process", "stop that one first"
-                        )
-            shutil.rmtree(folder, ignore_errors=True)
-            (workspace.oof / f"{run.name}.parquet").unlink(missing_ok=True)
+def begin_anew(workspace: Workspace, display: Display, names: Sequence[str]) -> None:
+    """Begin to train those runs again, aside: what is there stays until they are complete.
+
+    One that was begun before goes on. A ConfigError if training cannot start, a WorkspaceError if
+    another process trains a run.
+    """
+    for run in _runs(workspace, display, Wish(retrain=names), lambda: False) if names else ():
+        if run.own.is_retrained:
+            continue
+        for output in run.outputs:
+            for lock in (*output.folder.glob(".*.lock"), *output.aside.glob(".*.lock")):
+                with trying(lock) as free:
+                    if not free:
+                        found = "is being trained by another process"
+                        raise WorkspaceError(lock.parent, found, "stop that one first")
+        run.check(run.own.aside)
+        for output in run.outputs:
+            shutil.rmtree(output.aside, ignore_errors=True)
+        run.start(anew=True)
 
 
 def _ordered(
@@ -221,8 +230,11 @@ def _trained_backbones(workspace: Workspace) -> list[str]:
     ]
 
 
-def _share_out(runs: Sequence[Run], display: Display, folds: Sequence[int]) -> None:
+def _share_out(runs: Sequence[Run], display: Display, wish: Wish) -> None:
     """Do all jobs that nobody else is doing; wait for the others, and take over what is left."""
+    for run in runs:  # all of them before the first speed is measured
+        if not all(map(run.trained, run.jobs)):
+            run.check(run.own.folder)
     for run in runs:
         if run.done:
             for output in run.outputs:
@@ -236,11 +248,11 @@ def _share_out(runs: Sequence[Run], display: Display, folds: Sequence[int]) -> N
     waiting = [run for run in runs if not run.done]
     told = False
     while waiting:
-        busy = [lock for run in waiting for lock in _do_free_jobs(run, folds)]
+        busy = [lock for run in waiting for lock in _do_free_jobs(run, wish.folds)]
         for run in list(waiting):
-            if not run.missing:
+            if wish.members and not run.missing:
                 run.finish()
-            if run.done or not _wanted(run, folds):
+            if run.done or not _wanted(run, wish.folds):
                 waiting.remove(run)
         if waiting and busy:
             if not told:
@@ -256,8 +268,10 @@ def _wanted(run: Run, folds: Sequence[int]) -> list[Job]:
 
 def _do_free_jobs(run: Run, folds: Sequence[int]) -> list[Path]:
     """Do the run's missing jobs one by one; the locks of those that another process does."""
-    busy = []
+    busy: list[Path] = []
     for job in _wanted(run, folds):
+        if job.fold is None and busy and run.model.patience:
+            break  # the refit trains for as many epochs as the fold models needed
         lock = job.lock_file(run.own.folder)
         with trying(lock) as free:
             if not free:

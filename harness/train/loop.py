@@ -53,7 +53,9 @@ class Progress:
 class Fold:
     """What is trained: the recipe, the examples, and what makes it this fold and no other.
 
-    ``key`` identifies its checkpoint; ``spread`` is the standard deviation of regression targets.
+    ``key`` identifies its checkpoint. For regression ``spread`` is the standard deviation of the
+    targets, and errors are ``squared`` (see ``make_loss``). Training ends after ``last_epoch`` of
+    the schedule's epochs, if one is given.
     """
 
     model: ModelSection
@@ -63,6 +65,8 @@ class Fold:
     seed: int
     key: str
     spread: float = 1.0
+    squared: bool = False
+    last_epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,12 @@ class Surroundings:
     report: Callable[[Progress], None]
     snapshot: Callable[[int, State], None]
     halfway: Callable[[State], None] = lambda state: None
+    say: Callable[[str], None] = lambda text: None
     clock: Callable[[], float] = time.perf_counter
 
 
-def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
-    """Train ``network`` in place from its checkpoint, or from the start; the seconds in all.
+def train_fold(network: Network, fold: Fold, around: Surroundings) -> Position:
+    """Train ``network`` in place from its checkpoint, or from the start; return where it ended.
 
     Nothing is chosen on the fold that is scored: the last weights are kept, or their average,
     or the best on the inner fold where ``patience`` asks for one. The same seed on the same
@@ -96,7 +101,7 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
     loss_of = _loss(fold, device)
     moving = _freeze(network, model.frozen)
     parts = Parts(network, _optimizer(network, model, device), _average(network, model))
-    position = load_checkpoint(around.checkpoint, parts, fold.key) or Position()
+    position = load_checkpoint(around.checkpoint, parts, fold.key, around.say) or Position()
     begun, saved = around.clock() - position.seconds, around.clock()
     network.eval()  # until the first step says what learns
     forward: Any = torch.compile(network) if around.speed.compile else network
@@ -105,7 +110,7 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
     looked = epoch_begun = around.clock()
     epoch_seen = position.seen
 
-    for rows, pixels in _ahead(fold, schedule, position.step):
+    for rows, pixels in _ahead(fold, schedule, position):
         step = position.step
         if not network.training or step == schedule.head_steps:
             _set_modes(network, moving, head_only=step < schedule.head_steps)
@@ -143,13 +148,12 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
                 epoch_done=epoch_done,
             )
         )
-        ended = False
         if epoch_done:
             if schedule.swa_from is not None and position.step > schedule.swa_from:
                 assert parts.average
                 parts.average.update(network)
             if len(examples.inner):
-                ended = _watch(network, fold, parts, position, schedule, around, loss_of)
+                _watch(network, fold, parts, position, schedule, around, loss_of)
             if cycle := schedule.snapshot_at(position.step):
                 around.snapshot(cycle, _kept(network, parts))
             position.loss_sum, position.seen = 0.0, 0
@@ -157,7 +161,7 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
             position.seconds = around.clock() - begun
             save_checkpoint(around.checkpoint, parts, position, fold.key)
             saved = around.clock()
-        if ended:
+        if _out_of_patience(fold, schedule, position):
             break
         if position.step == schedule.half < schedule.steps:
             around.halfway(_kept(network, parts))
@@ -170,7 +174,8 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> float:
     if model.average == "swa" and not model.frozen:  # running statistics do not average well
         torch.optim.swa_utils.update_bn(_plain_batches(fold, schedule, device), network, device)
     network.eval()
-    return around.clock() - begun
+    position.seconds = around.clock() - begun
+    return position
 
 
 def _loss(fold: Fold, device: torch.device) -> Loss:
@@ -182,7 +187,8 @@ def _loss(fold: Fold, device: torch.device) -> Loss:
             weights = torch.from_numpy((1 - share) / share).to(device)
         else:
             weights = torch.from_numpy(class_weights(targets)).to(device)
-    return make_loss(fold.task, fold.model.label_smoothing, weights, fold.spread)
+    smoothing = fold.model.label_smoothing
+    return make_loss(fold.task, smoothing, weights, fold.spread, squared=fold.squared)
 
 
 def _freeze(network: Network, share: float) -> list[nn.Parameter]:
@@ -203,19 +209,22 @@ def _freeze(network: Network, share: float) -> list[nn.Parameter]:
 def _optimizer(
     network: Network, model: ModelSection, device: torch.device
 ) -> torch.optim.Optimizer:
-    """AdamW; biases and normalisation gains, which are vectors, do not decay."""
+    """AdamW; biases and normalisation gains, which are vectors, do not decay.
+
+    The same holds for what the network names itself, such as a transformer's place embedding.
+    """
     from timm.optim import (  # type: ignore[attr-defined]
         param_groups_layer_decay,
         param_groups_weight_decay,
     )
 
     groups: list[dict[str, Any]]
+    backbone, decay = network.backbone, model.weight_decay
+    kept: set[str] = getattr(backbone, "no_weight_decay", set)()
     if model.layer_decay < 1:
-        groups = param_groups_layer_decay(
-            network.backbone, model.weight_decay, layer_decay=model.layer_decay
-        )
+        groups = param_groups_layer_decay(backbone, decay, kept, layer_decay=model.layer_decay)
     else:
-        groups = param_groups_weight_decay(network.backbone, model.weight_decay)
+        groups = param_groups_weight_decay(backbone, decay, no_weight_decay_list=kept)
     for group in groups:
         group["initial_lr"] = group["lr"] = model.lr * group.pop("lr_scale", 1.0)
     return torch.optim.AdamW(groups, fused=device.type == "cuda")
@@ -248,15 +257,17 @@ def _seed_step(seed: int, step: int) -> None:
         torch.cuda.manual_seed_all(number)
 
 
-def _ahead(fold: Fold, schedule: Schedule, start: int) -> Iterator[tuple[Rows, Any]]:
-    """(rows, pixels) of every step from ``start`` on; the next batch is read while one is used."""
-    examples = fold.examples
+def _ahead(fold: Fold, schedule: Schedule, position: Position) -> Iterator[tuple[Rows, Any]]:
+    """(rows, pixels) of every step that is left; the next batch is read while one is used."""
+    examples, start = fold.examples, position.step
     drawn = None
     if fold.model.balance == "sampling":
         drawn = balanced(examples.targets[examples.rows])
 
     def batches() -> Iterator[Rows]:
-        for epoch in range(start // schedule.batches, schedule.epochs):
+        if _out_of_patience(fold, schedule, position):  # it was killed after its last step
+            return
+        for epoch in range(start // schedule.batches, fold.last_epoch or schedule.epochs):
             first = start - epoch * schedule.batches if start > epoch * schedule.batches else 0
             order = epoch_batches(examples.rows, schedule.batches, fold.seed, epoch, drawn)
             yield from order[first:]
@@ -353,8 +364,8 @@ def _watch(
     schedule: Schedule,
     around: Surroundings,
     loss_of: Loss,
-) -> bool:
-    """Whether the inner fold's loss has not become better for ``patience`` epochs."""
+) -> None:
+    """Note the inner fold's loss, and the weights if it is the least so far."""
     current = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     candidate = parts.average.weights if parts.average else current
     network.load_state_dict(candidate)
@@ -374,7 +385,12 @@ def _watch(
         position.best_loss, position.best_epoch = total, epoch
         parts.best = {name: tensor.clone() for name, tensor in candidate.items()}
     network.load_state_dict(current)
-    return epoch - position.best_epoch >= fold.model.patience
+
+
+def _out_of_patience(fold: Fold, schedule: Schedule, position: Position) -> bool:
+    """Return whether the inner fold's loss has not become better for ``patience`` epochs."""
+    waited = position.step // schedule.batches - position.best_epoch
+    return bool(len(fold.examples.inner)) and waited >= fold.model.patience
 
 
 def _plain_batches(fold: Fold, schedule: Schedule, device: torch.device) -> Iterator[Tensor]:

@@ -21,21 +21,29 @@ def target_matrix(target: NDArray[Any], targets: int) -> NDArray[np.float32]:
 
 
 def make_loss(
-    task: str, label_smoothing: float = 0.0, weights: Tensor | None = None, spread: float = 1.0
+    task: str,
+    label_smoothing: float = 0.0,
+    weights: Tensor | None = None,
+    spread: float = 1.0,
+    *,
+    squared: bool = False,
 ) -> Loss:
     """Each row's loss (rows,) of network outputs (rows, targets) against targets of that shape.
 
     Classes: cross-entropy. Ordinal: the cross-entropy of every "is it more than k?", which a
     softmax answers by its upper sums, so that far misses cost more than near ones. Multilabel:
-    binary cross-entropy. Regression: Huber's loss, in units of the targets' ``spread``.
+    binary cross-entropy. Regression: half the ``squared`` error, or Huber's loss, which is the same
+    for errors of less than one; both in units of the targets' ``spread``.
     """
     if task == "regression":
 
-        def huber(outputs: Tensor, targets: Tensor) -> Tensor:
+        def distance(outputs: Tensor, targets: Tensor) -> Tensor:
+            if squared:
+                return (outputs / spread - targets / spread).square().mean(dim=1) / 2
             cells = F.smooth_l1_loss(outputs / spread, targets / spread, reduction="none")
             return cells.mean(dim=1)
 
-        return huber
+        return distance
     if task == "multilabel":
 
         def binary(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -32,6 +32,11 @@ def class_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def balanced(targets: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The probability of drawing each row with which every class is drawn equally often."""
+    """The probability of drawing each row with which every class is drawn equally often.
+
+    Rows without any label are one more class: they teach when to answer nothing.
+    """
+    without = targets.sum(axis=1, keepdims=True) < 0.5
+    targets = np.concatenate([targets, without.astype(np.float32)], axis=1)
     weight = (targets @ class_weights(targets)).astype(np.float64)
     return weight / weight.sum()

@@ -1,6 +1,7 @@
 """The files of a run: one of them for a model, more for one that leaves snapshots."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.locks import holding
 from harness.metrics import Metric
 from harness.train.job import Job
 from harness.workspace import Workspace
@@ -16,6 +18,7 @@ from harness.workspace.runs import (
     Values,
     fold_predictions_file,
     identity_digest,
+    is_same_run,
     load_arrays,
     noted_views,
     save_arrays,
@@ -25,11 +28,17 @@ from harness.workspace.runs import (
 from harness.workspace.training import TrainingRows
 
 Predictions = NDArray[np.float32]
+Spent = Mapping[str, float]
+"""The ``seconds`` of a training, and the ``epochs`` to its best one if it looked for that."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """models/<name>/ and oof/<name>.parquet of one run; ``identity`` is all that decides it."""
+    """models/<name>/ and oof/<name>.parquet of one run; ``identity`` is all that decides it.
+
+    A run that is trained again is made in models/.retrained/<name>/, and takes its place when all
+    of its models are there. Who trains the run meanwhile goes on there, in any process.
+    """
 
     workspace: Workspace
     training: TrainingRows
@@ -38,8 +47,27 @@ class Output:
 
     @property
     def folder(self) -> Path:
-        """models/<name>/."""
-        return self.workspace.models / self.name
+        """models/<name>/, or where the run is trained again."""
+        return self.aside if self.is_retrained else self.workspace.models / self.name
+
+    @property
+    def aside(self) -> Path:
+        """Where the run is trained again."""
+        return self.workspace.models / ".retrained" / self.name
+
+    @property
+    def is_retrained(self) -> bool:
+        """Return whether a training of this run that was begun anew has not taken its place yet."""
+        return is_same_run(self.aside, self.identity)
+
+    def take_place(self) -> None:
+        """Put the run that was trained again in the place of the old one."""
+        place = self.workspace.models / self.name
+        with holding(self.aside.with_name(f".{self.name}.lock")):
+            if self.is_retrained:
+                self.oof_file.unlink(missing_ok=True)
+                shutil.rmtree(place, ignore_errors=True)
+                self.aside.rename(place)
 
     @property
     def oof_file(self) -> Path:
@@ -49,7 +77,7 @@ class Output:
     @property
     def complete(self) -> bool:
         """Return whether the OOF file is there and of this run, in whatever views."""
-        if not self.oof_file.exists():
+        if self.is_retrained or not self.oof_file.exists():
             return False
         return oof_metadata(self.oof_file).get("config") == identity_digest(self.identity)
 
@@ -68,27 +96,28 @@ class Output:
         file = job.predictions_file(self.folder)
         return noted_views(file) == self.views if file.exists() else self.current
 
-    def start(self, circumstances: Values) -> Values:
+    def start(self, circumstances: Values, *, anew: bool) -> Values:
         """Write run.json or accept the same run's; the circumstances that are noted there."""
         labels = (self.training.ids, self.training.target)
-        return start_run(self.folder, self.identity, circumstances, labels)
+        folder = self.aside if anew else self.folder
+        return start_run(folder, self.identity, circumstances, labels)
 
     def keep(
-        self, job: Job, weights: dict[str, NDArray[Any]], predicted: Predictions, seconds: float
+        self, job: Job, weights: dict[str, NDArray[Any]], predicted: Predictions, spent: Spent
     ) -> float | None:
         """Write a job's predictions, then its weights, which say that it is done; its score.
 
         ``predicted`` are the rows of its fold, then those of the holdout.
         """
-        score = self.keep_predictions(job, predicted, seconds)
+        score = self.keep_predictions(job, predicted, spent)
         save_arrays(job.weights_file(self.folder), weights)
         return score
 
-    def keep_predictions(self, job: Job, predicted: Predictions, seconds: float) -> float | None:
-        """Write the predictions of a job whose training took so many seconds; its score."""
+    def keep_predictions(self, job: Job, predicted: Predictions, spent: Spent) -> float | None:
+        """Write the predictions of a job and what its training took; its score."""
         _, scored = job.split(self.training)
         out_of_fold, holdout = np.split(predicted, [len(scored)])
-        arrays = {"seconds": np.array([seconds])}
+        arrays = {name: np.array([value]) for name, value in spent.items()}
         if len(scored):
             arrays["predictions"] = out_of_fold
         if len(holdout):

@@ -71,12 +71,12 @@ class Pictures:
             identity["pseudo"] = {name: self._source(name) for name in self.model.pseudo}
         return identity
 
-    def examples(self, job: Job) -> Examples:
-        """What a job learns from, and where asked for what it watches."""
+    def examples(self, job: Job, folder: Path) -> Examples:
+        """What a job of the run in ``folder`` learns from, and where asked for what it watches."""
         rows, _ = job.split(self.training)
         targets = target_matrix(self.training.target, len(self.training.targets))
         inner = np.empty(0, np.intp)
-        if self.model.patience:
+        if self.model.patience and job.fold is not None:  # a refit learns from all rows
             held = job.inner(self.training, rows)
             inner, rows = rows[held], rows[~held]
         sources, weights = [self.images.pixels], [np.ones(len(targets), np.float32)]
@@ -85,7 +85,7 @@ class Pictures:
             known = target_matrix(self.extra.target, len(self.training.targets))
             more.append((self.extra_images.pixels, known, self.extra.weight))
         if self.model.pseudo:
-            pixels, labels = self._pseudo(job)
+            pixels, labels = self._pseudo(job, folder)
             more.append((pixels, labels, np.ones(len(labels))))
         for pixels, labels, counts in more:
             rows = np.concatenate([rows, len(targets) + np.arange(len(labels))])
@@ -105,14 +105,13 @@ class Pictures:
             )
         return digest(str(read_run(folder)["identity"]))
 
-    def _pseudo(self, job: Job) -> tuple[NDArray[np.uint8], Predictions]:
+    def _pseudo(self, job: Job, folder: Path) -> tuple[NDArray[np.uint8], Predictions]:
         """Test images, and what models that did not see this job's fold say of them.
 
         In one view: labels decide what is trained, and [predict] views must not.
         """
         ids = read_test_ids(self.workspace.competition, self.workspace.root)
-        weights = job.weights_file(self.workspace.models / self.model.name)
-        file = weights.with_suffix(".pseudo.safetensors")
+        file = job.weights_file(folder).with_suffix(".pseudo.safetensors")
         if not file.exists():  # kept, so that an interrupted fold goes on with the same labels
             count = self.training.assignment.shape[1] * self.training.folds.k
             said = [

@@ -1,6 +1,6 @@
 """Linear probes of one model: a frozen network's features, kept, and heads on them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -33,14 +33,10 @@ class Probing:
         model: ModelSection,
         pictures: Pictures,
         passes: Passes,
+        folder: Callable[[], Path],
     ) -> None:
         self.workspace, self.training, self.model = workspace, training, model
-        self.pictures, self.passes = pictures, passes
-
-    @property
-    def folder(self) -> Path:
-        """models/<run>/."""
-        return self.workspace.models / self.model.name
+        self.pictures, self.passes, self.folder = pictures, passes, folder
 
     def fit(self, job: Job) -> Head:
         """The job's head."""
@@ -79,8 +75,8 @@ class Probing:
     @cached_property
     def _all_features(self) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
         """By the frozen network, which the run keeps."""
-        file = self.folder / "backbone.safetensors"
-        with holding(self.folder / ".features.lock"):
+        file = self.folder() / "backbone.safetensors"
+        with holding(self.folder() / ".features.lock"):
             torch.manual_seed(self.model.seed)  # what weights = "none" leaves to chance
             network = build_features(
                 self.model.backbone,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import harness
-from harness.backbone import Network, Rescale, build_classifier
+from harness.backbone import Network, Rescale, build_classifier, require_size
 from harness.display import Display
 from harness.errors import ResourceError
 from harness.files import digest
 from harness.locks import holding
 from harness.model import ModelSection, training_settings
-from harness.predict.engine import BATCH, choose_device, predict_batch
+from harness.predict.engine import choose_device, image_seconds
 from harness.predict.machine import fingerprint
 from harness.train.interrupt import Stopping
 from harness.train.job import Job
@@ -32,7 +33,7 @@ from harness.train.loop import (
     Surroundings,
     train_fold,
 )
-from harness.train.outputs import Output
+from harness.train.outputs import Output, Spent
 from harness.train.passes import Passes
 from harness.train.pictures import Pictures
 from harness.train.probe import Head
@@ -89,7 +90,9 @@ class Run:
         self.refit = [Job(len(self.folds))] if model.predict == "refit" else []
         self.passes = Passes(model, training.task, len(training.targets), display, stopping)
         self.pictures = Pictures(workspace, training, model, self.passes)
-        self.probing = Probing(workspace, training, model, self.pictures, self.passes)
+        self.probing = Probing(
+            workspace, training, model, self.pictures, self.passes, lambda: self.own.folder
+        )
 
     @cached_property
     def outputs(self) -> tuple[Output, ...]:
@@ -144,12 +147,24 @@ class Run:
         file = soup_file(self.own.folder)
         return file.exists() and noted_views(holdout_file(file)) == self.own.views
 
-    def start(self) -> None:
-        """Write run.json, or accept the one that is there, and know how fast to train."""
-        with holding(self.own.folder / ".run.lock"):
-            path = self.own.folder / "run.json"
-            known = read_run(self.own.folder)["circumstances"] if path.exists() else {}
-            if self.model.mode == "probe" or all(map(self.trained, self.jobs)):
+    def check(self, folder: Path) -> None:
+        """Raise a ConfigError if training cannot start in ``folder``: the weights must load, and
+        the network must take images of that size."""
+        kept = self.model.mode == "probe" and (folder / "backbone.safetensors").exists()
+        require_size(self.model, "none" if kept else self.model.weights, self.workspace.root)
+
+    def start(self, *, anew: bool = False) -> None:
+        """Write run.json, or accept the one that is there, and know how fast to train.
+
+        ``anew`` begins a training aside, which takes the place of the one that is there when it is
+        complete.
+        """
+        folder = self.own.aside if anew else self.own.folder
+        with holding(folder / ".run.lock"):
+            path = folder / "run.json"
+            known = read_run(folder)["circumstances"] if path.exists() else {}
+            over = not anew and all(map(self.trained, self.jobs))
+            if self.model.mode == "probe" or over:
                 self.speed = Speed()
             elif self.pinned:
                 self.speed = self.pinned
@@ -158,7 +173,7 @@ class Run:
             else:
                 self.speed = self.measure()[0]
             for output in self.outputs:
-                output.start(self._circumstances())
+                output.start(self._circumstances(), anew=anew)
 
     def measure(self) -> tuple[Speed, float]:
         """(the fastest way to train here, seconds of one step)."""
@@ -173,14 +188,9 @@ class Run:
         return timing.speed, timing.step_seconds
 
     def seconds_of_a_pass(self) -> float:
-        """Seconds of an image's way through the network, without gradients; one batch is timed."""
+        """Seconds of an image's way through the network, without gradients."""
         device = choose_device(self.model.precision)
-        network = device.place(self._build("none")).eval()
-        noise = np.zeros((BATCH, *2 * (self.model.image_size,), 3), np.uint8)
-        predict_batch(network, noise, device)
-        begun = time.perf_counter()
-        predict_batch(network, noise, device)
-        return (time.perf_counter() - begun) / BATCH
+        return image_seconds(self._build("none"), self.model.image_size, device)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -204,6 +214,8 @@ class Run:
 
     def finish(self) -> None:
         """Make the soup and the OOF files, once every job is done."""
+        for output in self.outputs:
+            output.take_place()
         with holding(self.own.folder / ".run.lock"):
             if self.done:  # another process was faster
                 return
@@ -237,9 +249,12 @@ class Run:
         }
         if self.model.snapshots > 1:
             identity["cycle"] = cycle
-        if self.model.mode == "finetune" and isinstance(self.model.augment, str):
-            invariances = self.workspace.competition.data.invariances
-            identity["augment"] = list(self.model.transforms(invariances))
+        if self.model.mode == "finetune":
+            if isinstance(self.model.augment, str):
+                invariances = self.workspace.competition.data.invariances
+                identity["augment"] = list(self.model.transforms(invariances))
+            if self.training.task == "regression" and self.workspace.competition.metric.squared:
+                identity["loss"] = "squared error"
         return {**identity, **self.pictures.identity()}
 
     def _finetune(self, job: Job) -> None:
@@ -251,7 +266,7 @@ class Run:
 
         def keep_snapshot(cycle: int, state: State) -> None:
             predicted = self._predictions(job, state, wanted, self.own.views)
-            self._keep(self.outputs[cycle - 1], job, _arrays(state), predicted, 0.0)
+            self._keep(self.outputs[cycle - 1], job, _arrays(state), predicted, {"seconds": 0.0})
 
         def tell_halfway(state: State) -> None:
             if self.halfway:
@@ -286,15 +301,19 @@ class Run:
                     report,
                     keep_snapshot,
                     tell_halfway,
+                    lambda text: self.display.say(f"{self.model.name} {job.label}: {text}"),
                 )
                 try:
                     with deterministic(self.model.deterministic):
-                        seconds = train_fold(network, fold, around)
+                        ended = train_fold(network, fold, around)
                     break
                 except Exception as error:
                     self.speed = self._slower(error, job)
         predicted = self._predicted(job.label, network, wanted, self.own.views)
-        self._keep(self.own, job, _arrays(network.state_dict()), predicted, seconds)
+        spent = {"seconds": ended.seconds}
+        if len(fold.examples.inner):
+            spent["epochs"] = ended.best_epoch
+        self._keep(self.own, job, _arrays(network.state_dict()), predicted, spent)
         checkpoint.unlink(missing_ok=True)
 
     def _predictions(
@@ -348,18 +367,31 @@ class Run:
 
     def _fold(self, job: Job, rows: NDArray[np.intp], seed: int) -> Fold:
         """What a job learns, and how."""
-        spread = 1.0
+        spread, last_epoch = 1.0, None
         if self.training.task == "regression":
             spread = float(self.training.target[rows].std()) or 1.0
+        if job.fold is None and self.model.patience:
+            last_epoch = self._usual_epochs()
         return Fold(
             model=self.model,
             task=self.training.task,
-            examples=self.pictures.examples(job),
+            examples=self.pictures.examples(job, self.own.folder),
             augment=self.model.transforms(self.workspace.competition.data.invariances),
             seed=seed,
-            key=digest(str(self.own.identity), job.label),
+            key=digest("recipe 2", str(self.own.identity), job.label, str(last_epoch)),
             spread=spread,
+            squared=self.workspace.competition.metric.squared,
+            last_epoch=last_epoch,
         )
+
+    def _usual_epochs(self) -> int:
+        """Return the median number of epochs after which the fold models were best.
+
+        All epochs, where it was not noted.
+        """
+        files = [job.predictions_file(self.own.folder) for job in self.folds]
+        epochs = [float(load_arrays(file).get("epochs", [self.model.epochs])[0]) for file in files]
+        return max(1, round(float(np.median(epochs))))
 
     def _probe(self, job: Job) -> None:
         started = time.perf_counter()
@@ -368,8 +400,8 @@ class Run:
         self._log(job, strength=head.strength)
         wanted = np.concatenate([scored, self.training.holdout_rows])
         predicted = self.probing.predict(head, wanted, self.own.views)
-        seconds = time.perf_counter() - started
-        self._keep(self.own, job, head.tensors(), predicted, seconds)
+        spent = {"seconds": time.perf_counter() - started}
+        self._keep(self.own, job, head.tensors(), predicted, spent)
 
     def _predict_again(self, job: Job) -> None:
         """Predict with a trained model in the views that are asked for now."""
@@ -381,8 +413,9 @@ class Run:
             weights = load_arrays(job.weights_file(output.folder))
             predicted = self._by_weights(job.label, weights, wanted)
             file = job.predictions_file(output.folder)
-            seconds = load_arrays(file)["seconds"][0] if file.exists() else np.nan
-            output.keep_predictions(job, predicted, float(seconds))
+            stored = load_arrays(file) if file.exists() else {"seconds": np.array([np.nan])}
+            spent = {str(n): float(stored[n][0]) for n in ("seconds", "epochs") if n in stored}
+            output.keep_predictions(job, predicted, spent)
             self.display.say(f"{output.name}: {self._title(job)} predicted again")
 
     def _by_weights(self, what: str, weights: Weights, rows: NDArray[np.intp]) -> Predictions:
@@ -417,9 +450,9 @@ class Run:
         )
 
     def _keep(
-        self, output: Output, job: Job, weights: Weights, predicted: Predictions, seconds: float
+        self, output: Output, job: Job, weights: Weights, predicted: Predictions, spent: Spent
     ) -> None:
-        score = output.keep(job, weights, predicted, seconds)
+        score, seconds = output.keep(job, weights, predicted, spent), spent["seconds"]
         self._log(job, run=output.name, score=score, seconds=round(seconds, 3))
         said = f"{output.name}: {self._title(job)}"
         if score is not None:

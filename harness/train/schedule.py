@@ -28,7 +28,8 @@ class Schedule:
     @classmethod
     def of(cls, model: ModelSection, rows: int) -> "Schedule":
         """The schedule of a model on so many training rows."""
-        batches = math.ceil(rows / model.batch_size)
+        # the batches of an epoch are of nearly equal size; BatchNorm needs two rows in each
+        batches = max(1, min(math.ceil(rows / model.batch_size), rows // 2))
         lengths = [len(part) for part in np.array_split(np.arange(model.epochs), model.snapshots)]
         swa_epochs = max(1, round(SWA_SHARE * model.epochs))
         return cls(

@@ -1,6 +1,5 @@
-"""After the search: the best trials become members, and the winner is judged."""
+"""After the search: the winner is judged, and the best trials become members if asked for."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optuna.study import Study
@@ -32,20 +31,21 @@ def finalists(setup: Setup, study: Study, count: int) -> list[Finalist]:
 
 
 def finish(setup: Setup, study: Study, tools: Tools, seconds: float | None) -> None:
-    """Train what the verdict needs: all folds of the best and of the default, and other seeds.
+    """Train what the verdict needs: the folds that judge, of the best and of the default, with
+    several seeds. Then train on all folds what is kept.
 
     TimeUp if it does not fit into ``seconds``; the same call goes on.
     """
-    best = finalists(setup, study, setup.section.keep)
+    best = finalists(setup, study, max(1, setup.section.keep))
     if not best:
         return
-    for model in (best[0].model, setup.model, *(one.model for one in best[1:])):
-        if not tools.train(model, [], seconds, None):
+    judging = list(setup.judging)
+    judged = {model.name: model for model in (best[0].model, setup.model)}  # they may be the same
+    works = [(run, judging) for model in judged.values() for run in setup.reseeded(model)]
+    works += [(one.model, []) for one in best[: setup.section.keep]]
+    for run, folds in works:
+        if not tools.train(run, folds, seconds, None):
             raise TimeUp
-    for model in _judged(setup, best[0]):
-        for run in setup.reseeded(model)[1:]:
-            if not tools.train(run, list(setup.judging), seconds, None):
-                raise TimeUp
 
 
 def verdict(setup: Setup, study: Study, tools: Tools) -> Verdict | None:
@@ -67,8 +67,3 @@ def verdict(setup: Setup, study: Study, tools: Tools) -> Verdict | None:
         default,
         tools.resample,
     )
-
-
-def _judged(setup: Setup, winner: Finalist) -> Sequence[ModelSection]:
-    """The winner and the default, which may be one and the same."""
-    return list({model.name: model for model in (winner.model, setup.model)}.values())

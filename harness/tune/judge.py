@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from harness.estimate import Estimate
 from harness.metrics import Metric
@@ -42,9 +43,9 @@ class Verdict:
     rows: int
 
     @property
-    def distinguishable(self) -> bool:
-        """Whether the difference is more than chance explains."""
-        return not self.gain.includes_zero
+    def supported(self) -> bool:
+        """Return whether the winner is better by more than chance explains."""
+        return self.gain.low > 0
 
 
 def judge(
@@ -59,22 +60,24 @@ def judge(
     """Compare two settings by their predictions (rows, targets), one a training.
 
     The rows' part of the error is a paired bootstrap's, the trainings' part the variance between
-    seeds. ValueError if the two were not trained equally often.
+    seeds, with Student's t for the few that there are. ValueError if the two were not trained
+    equally often.
     """
     count = len(winner)
     if len(default) != count:
         raise ValueError(f"{count} trainings against {len(default)}")
     whole, samples = resample(metric, truth, groups, [*winner, *default], SAMPLES, seed)
-    variance = 0.0 if count < 2 else (_variance(whole[:count]) + _variance(whole[count:])) / 2
+    variance = spread = 0.0
+    if count > 1:  # few trainings tell the variance badly: Student's t
+        variance = (_variance(whole[:count]) + _variance(whole[count:])) / 2
+        spread = variance * (float(stdtrit(2 * (count - 1), 0.975)) / NORMAL) ** 2 / count
     sign = 1 if metric.greater_is_better else -1
     ours, theirs = float(whole[:count].mean()), float(whole[count:].mean())
     drawn_ours, drawn_theirs = samples[:, :count].mean(axis=1), samples[:, count:].mean(axis=1)
     return Verdict(
-        winner=_estimate(ours, drawn_ours, variance / count),
-        default=_estimate(theirs, drawn_theirs, variance / count),
-        gain=_estimate(
-            sign * (ours - theirs), sign * (drawn_ours - drawn_theirs), 2 * variance / count
-        ),
+        winner=_estimate(ours, drawn_ours, spread),
+        default=_estimate(theirs, drawn_theirs, spread),
+        gain=_estimate(sign * (ours - theirs), sign * (drawn_ours - drawn_theirs), 2 * spread),
         seed_noise=math.sqrt(variance) if count > 1 else math.nan,
         seeds=count,
         rows=len(truth),

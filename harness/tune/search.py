@@ -36,8 +36,9 @@ Resample = Callable[[Metric, Array, Array | None, Sequence[Array], int, int], tu
 class Tools:
     """What other verbs do for the search; the command line lends it.
 
-    ``train`` (model, folds or none for all, seconds left, halfway) is False if the time
-    was up; ``halfway`` gets a fold's rows and predictions after half of its epochs, and may raise.
+    ``train`` (model, folds, seconds left, halfway) is False if the time was up; without
+    folds it trains all of them and makes the run a member. ``halfway`` gets a fold's rows and
+    predictions after half of its epochs, and may raise.
     ``resample`` (metric, truth, groups, predictions, samples, seed) → scores and bootstrap
     samples of them. ``loss`` (rows, predictions) of a run is what trials are chosen by.
     ``affordable`` says why a run cannot keep the inference budget, or None.

@@ -81,9 +81,10 @@ class Setup:
     def run(self, values: Values) -> ModelSection:
         """The model with those values; equal settings are the same run, in any study.
 
-        A ValueError if the values contradict each other.
+        A ValueError if the values contradict each other or the task.
         """
         changed = settings(self.model, values)
+        changed.require_trainable(self.training.task)
         if training_settings(changed) == training_settings(self.model):
             return self.model
         part = self._digest(training_settings(changed))[:8]

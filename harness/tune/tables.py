@@ -150,15 +150,9 @@ def verdict_lines(
         return [*lines, "It is the default: nothing that was tried is better."]
     over = f"over {verdict.seeds} trainings each" if verdict.seeds > 1 else "of one training each"
     lines += [
-        f"On {verdict.rows} rows that chose nothing, {over}: winner {_interval(verdict.winner)}, "
-        f"default {_interval(verdict.default)}.",
-        f"The winner gains {verdict.gain.value:+.4f} "
-        f"({verdict.gain.low:+.4f} – {verdict.gain.high:+.4f}, 95 %; positive is better): "
-        + (
-            "more than chance explains."
-            if verdict.distinguishable
-            else "it cannot be told from the default."
-        ),
+        f"On {verdict.rows} rows that chose nothing, {over}: it has {_interval(verdict.winner)}, "
+        f"the default {_interval(verdict.default)}.",
+        f"It gains {gain_of(verdict)}: {_recommended(verdict)}",
     ]
     if math.isnan(verdict.seed_noise):
         lines.append("What chance does between two trainings was not measured.")
@@ -168,6 +162,20 @@ def verdict_lines(
             "(standard deviation)."
         )
     return lines
+
+
+def gain_of(verdict: Verdict) -> str:
+    """The gain with its interval."""
+    gain = verdict.gain
+    return f"{gain.value:+.4f} ({gain.low:+.4f} – {gain.high:+.4f}, 95 %; positive is better)"
+
+
+def _recommended(verdict: Verdict) -> str:
+    if verdict.supported:
+        return "more than chance explains. `tune --apply` writes it into competition.toml."
+    if verdict.gain.high < 0:
+        return "it is worse. Keep the default."
+    return "it cannot be told from the default. Keep the default."
 
 
 def score_of(loss: float, metric: Metric) -> float:

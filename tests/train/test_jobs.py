@@ -243,6 +243,32 @@ def test_an_interrupted_refit_goes_on(harness: Harness, workspace: Path) -> None
     assert file_digest(refit) == whole
 
 
+def test_a_refit_learns_from_all_rows_for_as_long_as_the_fold_models_did(
+    harness: Harness, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.train import run
+
+    real, learnt = run.train_fold, []
+
+    def noting(network: object, fold: run.Fold, around: object) -> object:
+        learnt.append(fold)
+        return real(network, fold, around)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "train_fold", noting)
+    only_tuned(workspace, 'predict = "refit"\npatience = 1')
+    edit(workspace / "competition.toml", "epochs = 2", "epochs = 4")
+    assert harness("fold") == 0
+    assert harness("train") == 0
+    *folds, refit = learnt
+    assert [len(fold.examples.rows) for fold in folds] == [10, 10, 10]
+    assert [len(fold.examples.inner) for fold in folds] == [10, 10, 10]
+    assert sorted(refit.examples.rows) == list(range(30))
+    assert not len(refit.examples.inner)
+    files = [workspace / f"models/tuned/fold{number}.oof.safetensors" for number in range(3)]
+    epochs = [float(load_arrays(file)["epochs"][0]) for file in files]
+    assert refit.last_epoch == np.median(epochs)
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -458,6 +484,57 @@ def test_a_run_that_another_process_trains_is_not_deleted(
         assert harness("train", "--retrain", "tuned") == 2
     assert "is being trained by another process" in capsys.readouterr().err
     assert (workspace / "oof/tuned.parquet").exists()
+
+
+def sound_files(workspace: Path, run: str) -> dict[Path, str]:
+    """The digests of what later stages read of a run."""
+    folds = (workspace / "models" / run).glob("fold?.safetensors")
+    return {file: file_digest(file) for file in (*folds, workspace / f"oof/{run}.parquet")}
+
+
+def test_a_run_is_replaced_when_the_one_that_follows_it_is_complete(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toml, aside = workspace / "competition.toml", workspace / "models/.retrained/probe"
+    assert harness("fold") == 0
+    assert harness("train", "--only", "probe") == 0
+    before = sound_files(workspace, "probe")
+    edit(toml, f'"none"\n{PROBE}', f'"w.pth"\n{PROBE}')
+    (workspace / "w.pth").write_bytes(b"<html>")
+    assert harness("train", "--retrain", "probe") == 2  # training cannot start
+    assert sound_files(workspace, "probe") == before
+    edit(toml, f'"w.pth"\n{PROBE}', f'"none"\nseed = 1\n{PROBE}')
+    assert harness("train", "--retrain", "probe", "--fold", "2") == 0
+    assert sound_files(workspace, "probe") == before
+    fold = file_digest(aside / "fold1.safetensors")
+    capsys.readouterr()
+    assert harness("train", "--only", "probe") == 0  # goes on with what was begun
+    assert "1 of 3 are there already" in capsys.readouterr().out
+    after = sound_files(workspace, "probe")
+    assert after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())
+    assert after[workspace / "models/probe/fold1.safetensors"] == fold
+    assert not list(aside.parent.glob("probe*"))
+    assert harness("train", "--only", "probe") == 0
+    assert "done before" in capsys.readouterr().out
+
+
+def test_a_retraining_that_was_given_up_leaves_the_run_as_it_was(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toml = workspace / "competition.toml"
+    assert harness("fold") == 0
+    assert harness("train", "--only", "probe") == 0
+    before = sound_files(workspace, "probe")
+    edit(toml, PROBE, f"{PROBE}\nseed = 1")
+    assert harness("train", "--retrain", "probe", "--fold", "2") == 0
+    edit(toml, "seed = 1", "")
+    capsys.readouterr()
+    assert harness("train", "--only", "probe") == 0
+    assert "done before" in capsys.readouterr().out
+    assert sound_files(workspace, "probe") == before
+    assert harness("train", "--retrain", "probe") == 0  # begins with these settings
+    assert sound_files(workspace, "probe") == before  # which predict the same
 
 
 def test_a_backbone_of_one_size_cannot_grow(

@@ -20,6 +20,7 @@ from harness.train.loop import (
     State,
     Stopped,
     Surroundings,
+    _optimizer,
     train_fold,
 )
 from harness.train.loss import target_matrix
@@ -80,6 +81,7 @@ class World:
     def __init__(self, folder: Path, steps: int | None = None, speed: Speed | None = None) -> None:
         self.reports: list[Progress] = []
         self.snapshots: dict[int, State] = {}
+        self.said: list[str] = []
         self.left = steps
         self.around = Surroundings(
             device=torch.device("cpu"),
@@ -88,6 +90,7 @@ class World:
             stopping=self.stopping,
             report=self.reports.append,
             snapshot=self.keep,
+            say=self.said.append,
         )
 
     def stopping(self) -> bool:
@@ -181,19 +184,62 @@ def test_a_checkpoint_of_something_else_is_not_continued(tmp_path: Path) -> None
         trained(fold, tmp_path, steps=2)
     _, world = trained(replace(fold, key="another"), tmp_path)
     assert len(world.reports) == 6
+    assert "is the checkpoint of another training: the training starts again" in world.said[0]
 
 
-def test_a_damaged_checkpoint_means_a_new_start(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_means_a_new_start_which_is_said(tmp_path: Path) -> None:
     pixels, target = images(24, 32)
     fold = fold_of(section(epochs=2, batch_size=8), pixels, target)
     with pytest.raises(Stopped):
         trained(fold, tmp_path, steps=2)
     file = tmp_path / "fold0.checkpoint.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
-    whole, _ = trained(fold, tmp_path / "other")
+    whole, undamaged = trained(fold, tmp_path / "other")
     again, world = trained(fold, tmp_path)
     assert len(world.reports) == 6
     assert same(whole, again)
+    assert not undamaged.said
+    (said,) = world.said
+    assert said.startswith(f"{file} is damaged (")
+    assert said.endswith("): the training starts again from the beginning")
+
+
+def test_killed_after_its_last_step_a_patient_training_takes_no_other(tmp_path: Path) -> None:
+    pixels, target = images(27, 32)
+    fold = fold_of(section(epochs=30, batch_size=8, patience=1), pixels, target, inner=6)
+    whole, world = trained(fold, tmp_path)
+    again, more = trained(fold, tmp_path)  # its checkpoint is still there
+    assert 0 < len(world.reports) < 90
+    assert not more.reports
+    assert same(whole, again)
+
+
+def test_a_training_may_end_after_an_epoch_of_its_schedule(tmp_path: Path) -> None:
+    pixels, target = images(24, 32)
+    fold = replace(fold_of(section(epochs=5, batch_size=8), pixels, target), last_epoch=2)
+    whole, world = trained(fold, tmp_path / "whole")
+    assert [report.epoch for report in world.reports if report.epoch_done] == [1, 2]
+    assert same(whole, interrupted(fold, tmp_path / "pieces", 2))
+
+
+def test_a_last_batch_of_one_is_never_formed(tmp_path: Path) -> None:
+    """17 rows, and at 32 pixels a map of one place: BatchNorm would have a single value."""
+    pixels, target = images(17, 32)
+    for size in (2, 8, 16):
+        model = section(epochs=1, batch_size=size, mixup=0.4)
+        _, world = trained(fold_of(model, pixels, target), tmp_path / str(size))
+        assert world.reports[-1].images == 17
+
+
+@pytest.mark.parametrize("layer_decay", [1.0, 0.7])
+def test_what_the_network_says_itself_does_not_decay(layer_decay: float) -> None:
+    network = build(section(backbone="test_vit", image_size=160))
+    model = section(weight_decay=0.1, layer_decay=layer_decay)
+    groups = _optimizer(network, model, torch.device("cpu")).param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    backbone = network.backbone
+    assert {decay[id(p)] for p in (backbone.pos_embed, backbone.cls_token)} == {0.0}
+    assert decay[id(backbone.head.weight)] == 0.1
 
 
 def test_snapshots_are_the_weights_at_the_ends_of_the_cycles(tmp_path: Path) -> None:

@@ -56,3 +56,15 @@ def test_weights_smoothing_and_units() -> None:
         doubled = make_loss(task, weights=2 * weights)(OUTPUTS, one_hot)
         single = make_loss(task, weights=weights)(OUTPUTS, one_hot)
         assert doubled.tolist() == pytest.approx((2 * single).tolist())
+
+
+@pytest.mark.parametrize(("squared", "low", "high"), [(True, 1.6, 1.7), (False, 1.3, 1.45)])
+def test_squared_errors_fit_the_mean_of_skewed_values(
+    squared: bool, low: float, high: float
+) -> None:
+    """A lognormal's mean is 1.65; Huber's loss, which far values move little, lands below."""
+    values = torch.from_numpy(np.random.default_rng(0).lognormal(size=(20_000, 1)))
+    loss = make_loss("regression", spread=float(values.std()), squared=squared)
+    constants = torch.arange(1, 2, 0.01)
+    losses = [float(loss(torch.full_like(values, float(c)), values).mean()) for c in constants]
+    assert low < constants[int(np.argmin(losses))] < high

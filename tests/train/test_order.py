@@ -38,3 +38,12 @@ def test_classes_are_drawn_equally_often_and_weigh_alike() -> None:
     batches = epoch_batches(np.arange(100), 3, 0, 0, drawn)
     seen = target[np.concatenate(batches)]
     assert min((seen == label).mean() for label in range(3)) > 0.2
+
+
+def test_rows_without_a_label_are_drawn_as_often_as_those_of_a_label() -> None:
+    targets = np.zeros((1000, 3), np.float32)
+    targets[np.arange(479), np.arange(479) % 3] = 1  # and 521 rows have none
+    drawn = balanced(targets)
+    assert np.isclose(drawn[479:].sum(), 0.25)
+    assert np.allclose([drawn[targets[:, label] == 1].sum() for label in range(3)], 0.25, rtol=0.01)
+    assert (drawn > 0).all()

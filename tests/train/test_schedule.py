@@ -1,10 +1,12 @@
 """Learning rates, sizes and cycles."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model import ModelSection
+from harness.train.order import epoch_batches
 from harness.train.schedule import Schedule
 
 
@@ -61,3 +63,11 @@ def test_images_grow_to_their_full_size_and_never_shrink(
     assert sizes == sorted(sizes)
     assert sizes[-1] == size or plan.steps < 4
     assert all(s == size or s % 32 == 0 for s in sizes)
+
+
+@given(rows=st.integers(2, 300), size=st.integers(2, 40))
+def test_no_batch_has_a_single_row(rows: int, size: int) -> None:
+    plan = schedule(rows, batch_size=size)
+    sizes = [len(batch) for batch in epoch_batches(np.arange(rows), plan.batches, 0, 0)]
+    assert min(sizes) >= 2
+    assert max(sizes) <= max(size, 3)

@@ -39,7 +39,7 @@ def test_the_best_of_fifty_equal_settings() -> None:
         )
         naive.append(min(scores))
         reported.append(verdict.winner.value)
-        told_apart += verdict.distinguishable
+        told_apart += verdict.supported
     expected = 1 - 1 / (4 * 60)  # of the root of a mean of 60 squares
     error = np.std(reported) / np.sqrt(len(reported))
     assert abs(np.mean(reported) - expected) < 3 * error
@@ -52,9 +52,11 @@ def test_what_is_better_is_told_apart() -> None:
     truth = generator.normal(size=400)
     better, worse = (predictions(generator, truth, noise, 3) for noise in (0.8, 1.0))
     verdict = judge(METRIC, truth, None, better, worse, paired_scores)
-    assert verdict.distinguishable
+    assert verdict.supported
     assert verdict.gain.value == pytest.approx(0.2, abs=0.05)
-    assert judge(METRIC, truth, None, worse, better, paired_scores).gain.value < 0
+    worse_one = judge(METRIC, truth, None, worse, better, paired_scores)
+    assert worse_one.gain.high < 0
+    assert not worse_one.supported
 
 
 def test_chance_between_trainings_widens_the_interval() -> None:
@@ -79,3 +81,20 @@ def test_one_training_each_leaves_chance_unknown() -> None:
     assert np.isnan(judge(METRIC, truth, None, [one], [other], paired_scores).seed_noise)
     with pytest.raises(ValueError, match="1 trainings against 2"):
         judge(METRIC, truth, None, [one], [other, one], paired_scores)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 4])
+def test_the_interval_holds_the_truth_however_few_trainings_there_are(seeds: int) -> None:
+    """Trainings alike whose scores differ by chance only: nothing is gained."""
+    generator = np.random.default_rng(seeds)
+
+    def resample(*_: object) -> tuple[np.ndarray, np.ndarray]:
+        whole = generator.normal(size=2 * seeds)
+        return whole, np.tile(whole, (10, 1))
+
+    truth = np.zeros(4)
+    held = 0
+    for _ in range(2000):
+        verdict = judge(METRIC, truth, None, [truth] * seeds, [truth] * seeds, resample)
+        held += verdict.gain.includes_zero
+    assert 0.935 < held / 2000 < 0.965

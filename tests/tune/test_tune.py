@@ -8,9 +8,12 @@ import pytest
 from PIL import Image
 from tiny import edit
 
+from harness.competition import load_competition
+from harness.estimate import Estimate
 from harness.predict.cost import CostSheet, MemberCost, write_costs
 from harness.predict.machine import fingerprint
 from harness.predict.measure import EngineCost
+from harness.tune.judge import Verdict
 
 TUNE = """
 [tune]
@@ -29,7 +32,10 @@ def describe(workspace: Path, more: str = "") -> None:
 
 
 def test_tune_report_apply_train(
-    workspace: Path, harness: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    workspace: Path,
+    harness: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     describe(workspace)
     assert harness("fold") == 0
@@ -37,9 +43,7 @@ def test_tune_report_apply_train(
     said = capsys.readouterr().out
     assert "trial 1: complete, log_loss" in said
     assert "rows that chose nothing" in said
-    members = {path.stem for path in (workspace / "oof").glob("*.parquet")}
-    winner = next(iter(members - {"probe"}))
-    assert members == {"probe", winner}
+    assert not (workspace / "oof").exists()  # trials and the runs of the verdict are no members
     assert len(list((workspace / "models").glob("probe-*"))) == 2
 
     pytest.importorskip("matplotlib")
@@ -53,11 +57,21 @@ def test_tune_report_apply_train(
     assert "the best trials" in page
     assert harness("tune") == 0
     assert "2 trials are there already" in capsys.readouterr().out
-    assert harness("tune", "--apply") == 0
-    assert f'name = "{winner}"' in (workspace / "competition.toml").read_text(encoding="utf-8")
-    capsys.readouterr()
+    toml = workspace / "competition.toml"
+    before = toml.read_text(encoding="utf-8")
+    one = Estimate(0.5, 0.4, 0.6)
+    worse = Verdict(one, one, Estimate(-0.2, -0.3, -0.1), 0.01, 2, 10)
+    monkeypatch.setattr("harness.tune.finish.verdict", lambda *_: worse)
+    assert harness("tune", "--apply") == 2
+    refused = capsys.readouterr().err
+    assert "does not support its best trial" in refused
+    assert "keep the default, or insist with --force" in refused
+    assert toml.read_text(encoding="utf-8") == before
+    assert harness("tune", "--apply", "--force") == 0
+    (winner,) = {m.name for m in load_competition(toml).model} - {"probe", "tuned"}
     assert harness("train", "--only", winner) == 0
-    assert "done before" in capsys.readouterr().out
+    assert harness("tune", "--keep", "1") == 0  # it is a member already
+    assert [path.stem for path in (workspace / "oof").glob("*.parquet")] == [winner]
     assert harness("stack") == 0
 
 

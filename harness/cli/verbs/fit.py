@@ -17,7 +17,7 @@ def train(
     ] = None,
     retrain: Annotated[
         list[str] | None,
-        typer.Option("--retrain", metavar="NAME", help="Delete this run and train it again."),
+        typer.Option("--retrain", metavar="NAME", help="Train this run again, then replace it."),
     ] = None,
     folds: Annotated[
         list[int] | None,
@@ -91,6 +91,9 @@ def tune(
         bool,
         typer.Option("--apply", help="Write the winner into competition.toml as a new [[model]]."),
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Apply it even if it may be no better than the default.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Search the settings of a model as [tune] in competition.toml says.
@@ -111,12 +114,12 @@ def tune(
         if report and tuning.show(*search, display):
             tuning.draw(*search, display)
         if apply:
-            tuning.apply(*search, display)
+            tuning.apply(*search, display, force=force)
             display.say(f"next: {steps.command('train', root)}")
         return
     if not tuning.tune(workspace, display, section):
         raise typer.Exit(3)
-    display.say(f"next: {steps.command('tune --apply', root)}")
+    display.say(f"next: {steps.command('tune --report', root)}")
 
 
 @app.command()
