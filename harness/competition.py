@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     Discriminator,
@@ -29,6 +30,7 @@ from harness.model import Invariance, ModelSection
 from harness.patterns import placeholders
 from harness.section import SafeName, Section, Strings
 from harness.space import TuneSection
+from harness.text import slashed
 from harness.toml_errors import first_error, line_of
 from harness.views import DEFAULT_VIEWS, View, allowed_views
 
@@ -37,9 +39,10 @@ FILE_NAME = "competition.toml"
 Task = Literal["binary", "multiclass", "multilabel", "ordinal", "regression"]
 _OF_CLASSES = ("binary", "multiclass", "ordinal")
 
+TablePath = Annotated[str, AfterValidator(slashed)]
 # one string is a list of one
 Patterns = Annotated[
-    tuple[str, ...],
+    tuple[TablePath, ...],
     Strict(False),
     BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
 ]
@@ -112,14 +115,19 @@ class DataSection(Section):
     are used. ``classes`` is their order where the sample's columns do not say it: of two, the
     second is the one whose probability is submitted; a scale begins with its lowest step. ``extra``
     is a table of pictures that are trained on and never validated on (see ``add``).
+
+    ``test_ids`` says where the ids to predict are taken from if sample submission, test table and
+    test images disagree; ``repeats = "merge"`` makes identical training rows of an id one.
     """
 
-    train: str | None = None
+    train: TablePath | None = None
     images: Patterns
-    test: str | None = None
+    test: TablePath | None = None
     test_images: Patterns = ()
-    sample_submission: str | None = None
+    sample_submission: TablePath | None = None
+    test_ids: Literal["sample_submission", "test", "test_images"] | None = None
     id: str = "id"
+    repeats: Literal["error", "merge"] = "error"
     label: str | None = None
     white: float | None = Field(default=None, gt=0)
     labels: Strings = ()
@@ -135,6 +143,8 @@ class DataSection(Section):
     def _consistent(self) -> "DataSection":
         if self.label and self.labels:
             raise ValueError("give either 'label' or 'labels', not both")
+        if self.test_ids and not getattr(self, self.test_ids):
+            raise ValueError(f"'test_ids' is {self.test_ids!r}, which is not set; set it")
         if not self.images:
             raise ValueError("'images' is empty; give a pattern such as 'data/images/{id}.png'")
         for key, patterns in (("images", self.images), ("test_images", self.test_images)):
@@ -164,6 +174,12 @@ class DataSection(Section):
         return self.label or "label"
 
     @property
+    def decides(self) -> str:
+        """The key whose ids are predicted: ``test_ids``, else the first of them that is set."""
+        keys = (key for key in ("sample_submission", "test") if getattr(self, key))
+        return self.test_ids or next(keys, "test_images")
+
+    @property
     def patterns_for_test(self) -> tuple[str, ...]:
         """Where the images to predict lie: ``test_images``, else ``images``."""
         return self.test_images or self.images
@@ -181,7 +197,7 @@ def _check_pattern(key: str, pattern: str) -> None:
         raise ValueError(f"{key!r} holds {{{odd[0]}}}; a name has letters, digits and _")
     if len(set(names)) != len(names):
         raise ValueError(f"{key!r} holds a name in braces twice; each may stand once")
-    if ".." in PurePosixPath(pattern.replace("\\", "/")).parts:
+    if ".." in PurePosixPath(pattern).parts:
         raise ValueError(f"{key!r} must not climb out of its folder with '..'")
 
 

@@ -81,4 +81,6 @@ def submission_text(
     id_column = sample.id_column if sample else competition.data.id
     columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
     check_submission(path, frame, competition, id_column, columns, rows.ids)
+    if sample and (spelled := sample.spelled):
+        frame = frame.rename(columns=spelled).map(lambda cell: spelled.get(cell, cell))
     return str(frame.to_csv(index=False, lineterminator="\n"))
