@@ -30,7 +30,7 @@ from harness.model import Invariance, ModelSection
 from harness.patterns import placeholders
 from harness.section import SafeName, Section, Strings
 from harness.space import TuneSection
-from harness.text import slashed
+from harness.text import comparable, slashed
 from harness.toml_errors import first_error, line_of
 from harness.views import DEFAULT_VIEWS, View, allowed_views
 
@@ -40,6 +40,7 @@ Task = Literal["binary", "multiclass", "multilabel", "ordinal", "regression"]
 _OF_CLASSES = ("binary", "multiclass", "ordinal")
 
 TablePath = Annotated[str, AfterValidator(slashed)]
+ColumnName = Annotated[str, AfterValidator(comparable)]
 # one string is a list of one
 Patterns = Annotated[
     tuple[TablePath, ...],
@@ -126,14 +127,14 @@ class DataSection(Section):
     test_images: Patterns = ()
     sample_submission: TablePath | None = None
     test_ids: Literal["sample_submission", "test", "test_images"] | None = None
-    id: str = "id"
+    id: ColumnName = "id"
     repeats: Literal["error", "merge"] = "error"
-    label: str | None = None
+    label: ColumnName | None = None
     white: float | None = Field(default=None, gt=0)
-    labels: Strings = ()
+    labels: Annotated[tuple[ColumnName, ...], Strict(False)] = ()
     classes: Strings = ()
     separator: str = Field(default=" ", min_length=1)
-    group: str | None = None
+    group: ColumnName | None = None
     invariances: Annotated[tuple[Invariance, ...], Strict(False)] = ("hflip",)
     """What never changes a label: training pictures are turned so, and test-time views made."""
     extra: str | None = None

@@ -117,6 +117,13 @@ def test_labels_and_groups_in_two_unicode_forms_are_one(
     assert len(set(table.groups)) == 2
 
 
+@pytest.mark.parametrize("said", [APART, COMPOSED])
+def test_a_column_is_found_in_either_unicode_form(tmp_path: Path, said: str) -> None:
+    write_table(tmp_path / "train.csv", ["id", APART], [["1", "a"], ["2", "b"]])
+    data = f'train = "train.csv"\nimages = "{{id}}.png"\nlabel = "{said}"'
+    assert configured(tmp_path, data).targets == ("a", "b")
+
+
 def test_joined_labels_are_spelled_as_the_sample_spells_them(tmp_path: Path) -> None:
     write_table(tmp_path / "train.csv", ["id", "l"], [["1", f"cat | {APART}"], ["2", COMPOSED]])
     write_table(tmp_path / "s.csv", ["id", "l"], [["t", f"cat|{COMPOSED}"]])
