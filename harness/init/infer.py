@@ -218,7 +218,7 @@ class _Inference:
         name = max(tables, key=lambda one: len(known & set(tables[one])), default="")
         listed = tables.get(name, [])
         if len(known & set(listed)) > len(known | set(listed)) / 2:
-            self.data["test"] = Setting(name, "has the sample's ids")
+            self.data["test"] = Setting(name, "has the sample's ids, or most of them")
         places = places_of(ids, self.index, "test", avoid="train")
         if not places.found:
             self.questions.append(
