@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     Discriminator,
@@ -29,6 +30,7 @@ from harness.model import Invariance, ModelSection
 from harness.patterns import placeholders
 from harness.section import SafeName, Section, Strings
 from harness.space import TuneSection
+from harness.text import comparable, slashed
 from harness.toml_errors import first_error, line_of
 from harness.views import DEFAULT_VIEWS, View, allowed_views
 
@@ -37,9 +39,11 @@ FILE_NAME = "competition.toml"
 Task = Literal["binary", "multiclass", "multilabel", "ordinal", "regression"]
 _OF_CLASSES = ("binary", "multiclass", "ordinal")
 
+TablePath = Annotated[str, AfterValidator(slashed)]
+ColumnName = Annotated[str, AfterValidator(comparable)]
 # one string is a list of one
 Patterns = Annotated[
-    tuple[str, ...],
+    tuple[TablePath, ...],
     Strict(False),
     BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
 ]
@@ -114,21 +118,26 @@ class DataSection(Section):
     is a table of pictures that are trained on and never validated on (see ``add``).
     ``allow_empty`` says whether a cell of joined labels may stay empty in a submission; without it
     that is so if it is in the training table.
+
+    ``test_ids`` says where the ids to predict are taken from if sample submission, test table and
+    test images disagree; ``repeats = "merge"`` makes identical training rows of an id one.
     """
 
-    train: str | None = None
+    train: TablePath | None = None
     images: Patterns
-    test: str | None = None
+    test: TablePath | None = None
     test_images: Patterns = ()
-    sample_submission: str | None = None
-    id: str = "id"
-    label: str | None = None
+    sample_submission: TablePath | None = None
+    test_ids: Literal["sample_submission", "test", "test_images"] | None = None
+    id: ColumnName = "id"
+    repeats: Literal["error", "merge"] = "error"
+    label: ColumnName | None = None
     white: float | None = Field(default=None, gt=0)
-    labels: Strings = ()
+    labels: Annotated[tuple[ColumnName, ...], Strict(False)] = ()
     classes: Strings = ()
     separator: str = Field(default=" ", min_length=1)
     allow_empty: bool | None = None
-    group: str | None = None
+    group: ColumnName | None = None
     invariances: Annotated[tuple[Invariance, ...], Strict(False)] = ("hflip",)
     """What never changes a label: training pictures are turned so, and test-time views made."""
     extra: str | None = None
@@ -138,6 +147,8 @@ class DataSection(Section):
     def _consistent(self) -> "DataSection":
         if self.label and self.labels:
             raise ValueError("give either 'label' or 'labels', not both")
+        if self.test_ids and not getattr(self, self.test_ids):
+            raise ValueError(f"'test_ids' is {self.test_ids!r}, which is not set; set it")
         if not self.images:
             raise ValueError("'images' is empty; give a pattern such as 'data/images/{id}.png'")
         for key, patterns in (("images", self.images), ("test_images", self.test_images)):
@@ -167,6 +178,12 @@ class DataSection(Section):
         return self.label or "label"
 
     @property
+    def decides(self) -> str:
+        """The key whose ids are predicted: ``test_ids``, else the first of them that is set."""
+        keys = (key for key in ("sample_submission", "test") if getattr(self, key))
+        return self.test_ids or next(keys, "test_images")
+
+    @property
     def patterns_for_test(self) -> tuple[str, ...]:
         """Where the images to predict lie: ``test_images``, else ``images``."""
         return self.test_images or self.images
@@ -184,7 +201,7 @@ def _check_pattern(key: str, pattern: str) -> None:
         raise ValueError(f"{key!r} holds {{{odd[0]}}}; a name has letters, digits and _")
     if len(set(names)) != len(names):
         raise ValueError(f"{key!r} holds a name in braces twice; each may stand once")
-    if ".." in PurePosixPath(pattern.replace("\\", "/")).parts:
+    if ".." in PurePosixPath(pattern).parts:
         raise ValueError(f"{key!r} must not climb out of its folder with '..'")
 
 

@@ -48,10 +48,14 @@ def fill(pattern: str, id_: str) -> str:
 def level_regex(level: str) -> re.Pattern[str]:
     """One folder's or file's part of a pattern as a regular expression with named groups.
 
+    An ending fits in small and in capital letters.
+
     >>> level_regex("{label}.{id}.jpg").fullmatch("cat.0.jpg").groupdict()
     {'label': 'cat', 'id': '0'}
     """
     pieces = _PLACEHOLDER.split(level)  # text, name, text, name, …, text
-    texts, names = map(re.escape, pieces[::2]), pieces[1::2]
+    stem, dot, ending = pieces[-1].partition(".")
+    texts, names = [re.escape(text) for text in pieces[:-1:2]], pieces[1::2]
+    texts.append(f"{re.escape(stem)}(?i:{re.escape(dot + ending)})")
     groups = [f"(?P<{name}>.+?)" for name in names]
     return re.compile("".join(t + g for t, g in zip(texts, [*groups, ""], strict=True)))

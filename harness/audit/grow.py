@@ -20,6 +20,7 @@ from harness.display import Display
 from harness.errors import ConfigError, DataError, nearest
 from harness.estimate import Estimate
 from harness.files import replacing
+from harness.text import comparable
 from harness.workspace import Workspace
 
 FOLDER = "extra"
@@ -155,11 +156,12 @@ def _given(given: Path, targets: Sequence[str]) -> tuple[list[Path], NDArray[np.
         ]
     if not pairs:
         raise DataError(given, "holds no pictures", "give a folder with one folder a class")
-    code = {name: number for number, name in enumerate(targets)}
-    for file, label in pairs:
+    code = {comparable(name): number for number, name in enumerate(targets)}
+    labels = [comparable(label) for _, label in pairs]
+    for (file, _), label in zip(pairs, labels, strict=True):
         if label not in code:
             raise DataError(given, f"{label!r} of {file.name!r} is no class", nearest(label, code))
-    return [file for file, _ in pairs], np.array([code[label] for _, label in pairs], np.int64)
+    return [file for file, _ in pairs], np.array([code[label] for label in labels], np.int64)
 
 
 def _keep(path: Path, content: str, folder: Path) -> str:

@@ -47,7 +47,9 @@ def data(workspace: "Workspace", display: Display) -> None:
     """Lay the example out if there is one, then say what the data look like."""
     from harness.data.examples import PREPARE
     from harness.data.summary import summarise
+    from harness.stack.honest import require_methods
 
+    require_methods(workspace.competition.stack.methods)
     example = workspace.competition.data.example
     if example and PREPARE[example](workspace.root / "data"):
         display.say(f"data: the example {example!r} is laid out in {workspace.root / 'data'}")
@@ -89,12 +91,16 @@ def fold(
     """Make, grow or check the folds."""
     from harness.data.findings import FILE as FINDINGS
     from harness.data.findings import group_duplicates
+    from harness.data.summary import check_rows
     from harness.data.table import read_table
     from harness.fold.assign import FoldRules
     from harness.fold.make import check_folds, make_folds
     from harness.fold.report import fold_table
+    from harness.stack.honest import require_methods
 
+    require_methods(workspace.competition.stack.methods)
     table = read_table(workspace.competition, workspace.root)
+    check_rows(workspace.competition, workspace.root, table)
     settings = workspace.competition.folds
     rules = FoldRules(**settings.model_dump(exclude={"group_duplicates"}))
     groups = table.groups
@@ -310,7 +316,7 @@ def rehearse(
     if failures:
         return 2
     if found.code == 3:
-        display.say("PASS, but some rows have the prior: `cost` on such a machine would plan better")
+        display.say("PASS, but some rows have the prior: run `cost` on such a machine")
         return 3
     late = found.sidecar is not None and not found.sidecar.completed
     display.say("PASS; the plan's last members found no time" if late else "PASS")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from harness.data.frame import read_frame
 from harness.errors import DataError, nearest
 from harness.files import write_text
+from harness.text import comparable
 
 FILE = "data/extra.csv"
 HEADER = ("file", "label", "weight", "source")
@@ -53,7 +54,7 @@ def read_extra(path: Path, targets: Sequence[str]) -> Extra:
         raise DataError(
             path, f"has no column {missing[0]!r}", f"its columns are {','.join(HEADER)}"
         )
-    code = {name: number for number, name in enumerate(targets)}
+    code = {comparable(name): number for number, name in enumerate(targets)}
     home = os.path.realpath(path.parent)
     paths, target, weight = [], [], []
     for number, (file, label, text) in enumerate(
@@ -63,7 +64,7 @@ def read_extra(path: Path, targets: Sequence[str]) -> Extra:
         real = os.path.realpath(path.parent / file) if "\0" not in file else ""
         if not real.startswith(home + os.sep) or not os.path.isfile(real):
             raise DataError(where, f"{file!r} is no file below {home}", "add it, or remove the row")
-        if label not in code:
+        if comparable(label) not in code:
             raise DataError(where, f"{label!r} is no class", nearest(label, targets))
         try:
             value = float(text)
@@ -72,7 +73,7 @@ def read_extra(path: Path, targets: Sequence[str]) -> Extra:
         if not 0 < value < 1e6:
             raise DataError(where, f"weight {text!r} is no positive number", "write 1, or 0.5")
         paths.append(path.parent / file)
-        target.append(code[label])
+        target.append(code[comparable(label)])
         weight.append(value)
     return Extra(
         tuple(frame["file"]),

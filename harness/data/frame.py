@@ -1,5 +1,7 @@
 """Tables as text: CSV, one CSV in a zip file, Parquet. Nothing is converted or read as missing.
 
+White space around names and cells is left out; names of columns have composed accents.
+
 A row that is longer or shorter than the header is an error rather than a guess.
 """
 
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from harness.data.csvfile import open_csv
 from harness.errors import DataError, nearest
 from harness.files import require_file
+from harness.text import comparable, in_one_spelling
 
 _TEXT = pa.large_string()  # the shorter kind holds no more than 2 GB
 LONGEST_ROW = 1 << 22
@@ -46,31 +49,54 @@ class Coded:
         return self.names[self.codes]
 
 
-def read_columns(path: Path, columns: Sequence[str] | None = None) -> dict[str, Column]:
+def read_columns(
+    path: Path, columns: Sequence[str] | None = None, *, as_is: bool = False
+) -> dict[str, Column]:
     """All columns of a table, or those named in ``columns``, in that order.
 
-    A DataError if it cannot be read, has no row, lacks a column, or has two of one name.
+    ``as_is`` keeps white space and the header's Unicode form. A DataError if it cannot be read,
+    has no row, lacks a column, or has two of one name.
     """
-    header = read_header(path)
+    own = read_header(path, as_is=True)
+    header = own if as_is else read_header(path)
+    own_name = dict(zip(header, own, strict=True))
     for name in columns or ():
         require_column(header, name, path)
     wanted = list(dict.fromkeys(columns)) if columns is not None else header
     with _readable(path):
-        table = (_parquet if is_parquet(path) else _csv)(path, header, wanted)
+        read = _parquet if is_parquet(path) else _csv
+        table = read(path, own, [own_name[name] for name in wanted])
         if not len(table):
             raise DataError(path, "has a header and no rows", "it needs at least one row")
-        return {name: _text(table[name]) for name in wanted}
+        found = {name: _text(table[own_name[name]]) for name in wanted}
+        return found if as_is else {name: trimmed(column) for name, column in found.items()}
 
 
-def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_frame(
+    path: Path, columns: Sequence[str] | None = None, *, as_is: bool = False
+) -> pd.DataFrame:
     """The same as a data frame of objects."""
-    found = read_columns(path, columns)
+    found = read_columns(path, columns, as_is=as_is)
     return pd.DataFrame({name: texts(column) for name, column in found.items()}, dtype=object)
 
 
 def as_column(given: Iterable[str]) -> Column:
     """A column of these texts."""
     return pa.array(list(given), _TEXT)
+
+
+def trimmed(column: Column) -> Column:
+    """Return the column without white space around its texts."""
+    return pyarrow.compute.utf8_trim_whitespace(column)
+
+
+def spelled_alike(column: Column, known: Iterable[str] = ()) -> Column:
+    """Return the column with texts that differ only in Unicode form spelled as ``known`` has it."""
+    if pyarrow.compute.all(pyarrow.compute.string_is_ascii(column)).as_py():
+        return column
+    coded = code(column)
+    names = np.array(in_one_spelling(coded.names.tolist(), known), object)
+    return as_column(names[coded.codes])
 
 
 def texts(column: Column) -> NDArray[np.object_]:
@@ -85,8 +111,8 @@ def code(column: Column) -> Coded:
     return Coded(texts(encoded.dictionary), encoded.indices.to_numpy())
 
 
-def read_header(path: Path) -> list[str]:
-    """The names of a table's columns; a DataError if two are the same."""
+def read_header(path: Path, *, as_is: bool = False) -> list[str]:
+    """The names of a table's columns, ``as_is`` or comparable; a DataError if two are the same."""
     if not path.exists():
         raise DataError(path, "there is no such file", "check [data] in competition.toml")
     if path.is_dir():
@@ -107,6 +133,7 @@ def read_header(path: Path) -> list[str]:
     if not header:
         raise DataError(path, "is empty", "it needs a header line and rows")
     seen: set[str] = set()
+    header = header if as_is else [comparable(name) for name in header]
     for name in header:
         if name in seen:
             raise DataError(path, f"has two columns {name!r}", "rename or remove one of them")

@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from harness.competition import Competition
 from harness.data.cache import cached_array
-from harness.data.locate import locate
+from harness.data.locate import locate, nearest_file
 from harness.errors import DataError
 from harness.files import digest, file_digest, require_file
 from harness.patterns import common_home, fill, home
@@ -27,6 +27,13 @@ Pixels = NDArray[np.uint8]
 CACHE_VERSION = "3"
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
 """Nothing else is opened, whatever a file is called: some of Pillow's readers run programs."""
+OTHER_FORMATS = {
+    **{".dcm": "DICOM", ".dicom": "DICOM", ".nii": "NIfTI", ".npy": "NumPy", ".npz": "NumPy"},
+    **{".heic": "HEIC", ".avif": "AVIF", ".svg": "SVG", ".exr": "OpenEXR", ".dng": "raw"},
+    **{".h5": "HDF5", ".tfrec": "TFRecord", ".tfrecord": "TFRecord", ".mp4": "video"},
+}
+"""Files that hold pictures which must be converted, by their ending."""
+CONVERT = "convert them to PNG or JPEG: docs/guide.md, 'Pictures in other forms'"
 WHITE = {"I": 65535.0, "F": 1.0}
 """What is white in grey of more than 8 bits, whole numbers and fractions, unless [data] says."""
 REDUCED = 2
@@ -71,7 +78,8 @@ def find_images(
             root / home(expected),
             f"{len(missing)} of {len(ids)} ids have no image, the first is "
             f"{fill(expected, missing[0])!r}",
-            f"add the images, or mend {key!r} in competition.toml",
+            f"add the images, or mend {key!r} in competition.toml"
+            f"{nearest_file(root / home(expected), fill(expected, missing[0]))}",
         )
     return [path or root / fill(expected, id_) for id_, path in zip(ids, found, strict=True)]
 
@@ -143,15 +151,16 @@ def inspect(path: Path) -> ImageFacts:
 @contextmanager
 def _undamaged(path: Path) -> Iterator[None]:
     """Whatever a decoder makes of a damaged file, as a DataError that names it."""
+    fix = "replace the file or remove its row"
     try:
         yield
     except Exception as error:
         reason = " ".join(str(error).replace(repr(str(path)), "").split()) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
-            reason = "no image in a known format"
-        raise DataError(
-            path, f"cannot be decoded ({reason})", "replace the file or remove its row"
-        ) from error
+            kind = OTHER_FORMATS.get(path.suffix.lower())
+            reason = f"{kind} is not read" if kind else "no image in a known format"
+            fix = CONVERT if kind else fix
+        raise DataError(path, f"cannot be decoded ({reason})", fix) from error
 
 
 def _open(data: bytes) -> Image.Image:

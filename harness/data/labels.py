@@ -13,6 +13,7 @@ from harness.data.frame import Coded
 from harness.data.sample import Sample
 from harness.errors import DataError
 from harness.metrics import decide
+from harness.text import in_one_spelling, number, split
 
 Strings = NDArray[np.object_]
 Targets = tuple[NDArray[Any], tuple[str, ...], Strings]
@@ -31,13 +32,23 @@ def make_targets(
     # in a cell of joined labels nothing may stand: a picture may have none of them
     if task != "multilabel" or len(columns) > 1:
         _require_labels(list(columns.values()), ids, source)
+    column = next(iter(columns.values()))
     if len(columns) > 1:
-        return _from_marks(competition, columns, source)
-    (column,) = columns.values()
-    if task == "regression":
-        return _numbers(column, source, names[0]), names, column.texts()
-    if task == "multilabel":
-        return _joined_labels(column, competition.data.separator)
+        found = _from_marks(competition, columns, source)
+    elif task == "regression":
+        found = _numbers(column, source, names[0]), names, column.texts()
+    elif task == "multilabel":
+        found = _joined_labels(column, competition.data.separator, sample)
+    else:
+        found = _one_class(competition, column, sample, source)
+    _require_columns(competition, sample, found[1], source)
+    return found
+
+
+def _one_class(
+    competition: Competition, column: Coded, sample: Sample | None, source: Path
+) -> Targets:
+    """Codes (rows,) of one class a row."""
     classes = _class_order(competition, sorted_names(column.names.tolist()), sample, source)
     place = {name: code for code, name in enumerate(classes)}
     codes = np.array([place[name] for name in column.names], np.int64)[column.codes]
@@ -99,12 +110,54 @@ def _from_marks(competition: Competition, columns: dict[str, Coded], source: Pat
     return decide(matrix), names, np.array(names, dtype=object)[decide(matrix)]
 
 
-def _joined_labels(column: Coded, separator: str) -> Targets:
-    """0/1 (rows, labels) of labels joined by a separator."""
-    split = [{label for label in text.split(separator) if label} for text in column.names]
-    names = sorted_names(sorted(set().union(*split)))
-    hot = np.array([[name in one for name in names] for one in split], dtype=np.int8)
-    return hot.reshape(len(split), -1)[column.codes], tuple(names), column.texts()
+def _require_columns(
+    competition: Competition, sample: Sample | None, targets: Sequence[str], source: Path
+) -> None:
+    """Raise a DataError unless the sample's columns, or its one cell, can hold the targets."""
+    columns = sample.target_columns if sample else ()
+    data, metric, task = competition.data, competition.metric, competition.task
+    if sample and (len(columns) > 1 or columns[0] in data.labels):
+        odd = [name for name in columns if name not in targets]
+        odd += [name for name in targets if name not in columns and task != "multilabel"]
+        if odd:
+            side = "a column that is no label" if odd[0] in columns else "no column for label"
+            raise DataError(
+                sample.path,
+                f"disagrees with {source.name}: {side}: {odd[0]!r}",
+                "check task and label columns in competition.toml",
+            )
+        return
+    if sample and task not in ("binary", "regression") and not metric.names_labels:
+        raise DataError(
+            sample.path,
+            f"has the one column {columns[0]!r} for {len(targets)} classes and "
+            f"metric {metric.name!r}",
+            "such a metric needs a column a class; check task and metric in competition.toml",
+        )
+    joined = metric.needs == "guesses" or (task == "multilabel" and sample)
+    if joined and (odd := [name for name in targets if data.separator in name]):
+        raise DataError(
+            "competition.toml [data]",
+            f"labels are joined by {data.separator!r}, and {odd[0]!r} has one in it",
+            "set another 'separator', or rename the label",
+        )
+
+
+def _joined_labels(column: Coded, separator: str, sample: Sample | None) -> Targets:
+    """0/1 (rows, labels) of labels joined by a separator.
+
+    A label that only the sample's columns name is one that no row has.
+    """
+    known = [part for text in (sample.labels if sample else ()) for part in split(text, separator)]
+    given = sorted({label for text in column.names for label in split(text, separator)})
+    spelled = dict(zip(given, in_one_spelling(given, known), strict=True))
+    names = sorted_names(sorted(set(spelled.values())))
+    columns = sample.target_columns if sample and len(sample.target_columns) > 1 else ()
+    if set(names) <= set(columns):
+        names = sorted_names(columns)
+    rows = [{spelled[label] for label in split(text, separator)} for text in column.names]
+    hot = np.array([[name in row for name in names] for row in rows], dtype=np.int8)
+    return hot.reshape(len(rows), -1)[column.codes], tuple(names), column.texts()
 
 
 def _class_order(
@@ -134,28 +187,13 @@ def _class_order(
         raise DataError(
             source, f"has {len(classes)} classes for task 'binary'", "set task = 'multiclass'"
         )
-    if sample is None or len(sample.target_columns) == 1:
-        if sample is not None and task != "binary" and not competition.metric.names_labels:
-            raise DataError(
-                sample.path,
-                f"has the one column {sample.target_columns[0]!r} for {len(classes)} classes and "
-                f"metric {competition.metric.name!r}",
-                "such a metric needs a column a class; check task and metric in competition.toml",
-            )
-        return said or named_last(classes, sample.target_columns if sample else ())
-    columns = list(sample.target_columns)
-    if odd := sorted(set(columns) ^ set(classes)):
-        side = "a column that is no class" if odd[0] in columns else "no column for class"
-        raise DataError(
-            sample.path,
-            f"disagrees with {source.name}: {side}: {odd[0]!r}",
-            "check task and label column in competition.toml",
-        )
-    return said or columns
+    columns = sample.target_columns if sample else ()
+    each = set(columns) == set(classes)
+    return said or (list(columns) if each else named_last(classes, columns))
 
 
 def _numbers(column: Coded, source: Path, name: str) -> NDArray[np.float64]:
-    numbers = np.array([_number(text) for text in column.names], np.float64)
+    numbers = np.array([number(text) for text in column.names], np.float64)
     odd = np.flatnonzero(~np.isfinite(numbers)[column.codes])
     if len(odd):
         raise DataError(
@@ -164,10 +202,3 @@ def _numbers(column: Coded, source: Path, name: str) -> NDArray[np.float64]:
             "mend the value or the task in competition.toml",
         )
     return numbers[column.codes]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")

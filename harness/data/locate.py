@@ -1,15 +1,21 @@
 """Images by the patterns of competition.toml: found by id, or found with what their paths say."""
 
+import difflib
 import os
 import posixpath
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from itertools import islice
+from pathlib import Path, PurePosixPath
 
 from harness.competition import DataSection
 from harness.data.sound import MOST_CHARACTERS
 from harness.errors import DataError
 from harness.patterns import common_home, fill, home, level_regex
+from harness.text import file_key, slashed
+
+MOST_NEAR = 10_000
+"""So many files are looked at for the one that a wrong path may have meant."""
 
 
 def match_files(patterns: Sequence[str], root: Path) -> dict[str, Mapping[str, str]]:
@@ -103,45 +109,61 @@ class _Folder:
         self.pattern, self.root = pattern, root
         self.home = root / home(pattern)
         self.real_home = os.path.realpath(self.home)
-        # folder → file name, as it is and composed → (as it is, whether it is a link)
+        # folder → file name, as it is and its key → (path from the root, whether it is a link)
         self.listed: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def find(self, id_: str) -> Path | None:
         """The image of an id, if it is there."""
-        path = fill(self.pattern, id_)
-        steps = path.split("/")
+        path = fill(self.pattern, slashed(id_))
         if (
             "\0" in id_
             or len(id_) > MOST_CHARACTERS
-            or id_.startswith("/")
-            or ".." in steps
-            or (os.sep == "\\" and ("\\" in id_ or ":" in id_))
+            or slashed(id_).startswith("/")
+            or ".." in path.split("/")
+            or (os.sep == "\\" and ":" in id_)
         ):
             raise _leaves(self.home, id_)
         folder, _, name = path.rpartition("/")
         if folder not in self.listed:
-            self.listed[folder] = self._list(self.root / folder, id_)
+            self.listed[folder] = self._list(folder, id_)
         listed = self.listed[folder]
-        if (known := listed.get(name) or listed.get(_composed(name))) is None:
+        if (known := listed.get(name) or listed.get(file_key(name))) is None:
             return None
-        found, is_link = self.root / posixpath.join(folder, known[0]), known[1]
+        found, is_link = self.root / known[0], known[1]
         if is_link:
             _require_inside(found, self.real_home, self.home, id_)
         return found
 
-    def _list(self, folder: Path, id_: str) -> dict[str, tuple[str, bool]]:
-        if not folder.is_dir():
+    def _list(self, folder: str, id_: str) -> dict[str, tuple[str, bool]]:
+        if not (self.root / folder).is_dir():  # archives packed on macOS have accents apart
+            folder = unicodedata.normalize("NFD", folder)
+        if not (self.root / folder).is_dir():
             return {}
-        _require_inside(folder, self.real_home, self.home, id_)
-        with os.scandir(folder) as entries:
-            files = [(e.name, e.is_symlink()) for e in entries if _leads_to(e.is_file)]
-        composed = {_composed(file[0]): file for file in files if not file[0].isascii()}
-        return composed | {file[0]: file for file in files}
+        _require_inside(self.root / folder, self.real_home, self.home, id_)
+        with os.scandir(self.root / folder) as entries:
+            files = {
+                entry.name: (posixpath.join(folder, entry.name), entry.is_symlink())
+                for entry in entries
+                if _leads_to(entry.is_file)
+            }
+        return {file_key(name): file for name, file in files.items()} | files
 
 
-def _composed(name: str) -> str:
-    """With letters and their accents as one: archives packed on macOS have them apart."""
-    return unicodedata.normalize("NFC", name)
+def nearest_file(folder: Path, name: str) -> str:
+    """Return a phrase that names the file below the folder most like ``name``; empty if none is.
+
+    The folder need not be there: the next one above it is looked at.
+    """
+    while not folder.is_dir():
+        folder = folder.parent
+    walk = (os.path.join(place, file) for place, _, files in os.walk(folder) for file in files)
+    by_stem = {_stem(file): file for file in islice(walk, MOST_NEAR)}
+    close = difflib.get_close_matches(_stem(name), by_stem, n=1)
+    return f"; the nearest file is {by_stem[close[0]]}" if close else ""
+
+
+def _stem(path: str) -> str:
+    return PurePosixPath(slashed(path)).stem.lower()
 
 
 def _require_inside(path: Path | str, real_home: str, folder: Path, id_: str) -> None:

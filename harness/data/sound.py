@@ -17,8 +17,13 @@ MOST_HASHED = 64
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def sound_ids(column: Any, source: Path, name: str) -> NDArray[np.object_]:
-    """(rows,) a column's ids; a DataError if one is empty, stands twice or cannot be shown."""
+def sound_ids(
+    column: Any, source: Path, name: str, fix: str = "each image needs one row"
+) -> NDArray[np.object_]:
+    """(rows,) a column's ids; a DataError if one is empty, stands twice or cannot be shown.
+
+    ``fix`` says what to do about one that stands twice.
+    """
     require_printable(column, source, name)
     ids: NDArray[np.object_] = column.to_numpy(zero_copy_only=False)
     if _surely_sound(column):
@@ -30,7 +35,7 @@ def sound_ids(column: Any, source: Path, name: str) -> NDArray[np.object_]:
                 raise DataError(
                     source,
                     f"id {id_!r} stands in column {name!r} more than once",
-                    "each image needs one row",
+                    fix,
                 )
             different.remove(id_)
     if "" in different:

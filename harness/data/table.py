@@ -22,6 +22,7 @@ from harness.data.frame import (
     read_columns,
     read_header,
     require_column,
+    spelled_alike,
     texts,
 )
 from harness.data.labels import make_targets
@@ -30,6 +31,7 @@ from harness.data.sample import Sample, read_sample
 from harness.data.sound import require_printable, sound_ids
 from harness.errors import ConfigError, DataError
 from harness.patterns import common_home, placeholders
+from harness.text import comparable, id_key
 
 Strings = NDArray[np.object_]
 
@@ -65,14 +67,22 @@ def read_table(competition: Competition, root: Path) -> Table:
     label_columns = data.labels or _label_column(competition, header, sample)
     group = [data.group] if data.group else []
     columns = _training_columns(competition, root, (data.id, *label_columns, *group))
-    ids = sound_ids(columns[data.id], source, data.id)
+    if data.repeats == "merge":
+        again = pd.DataFrame({name: texts(column) for name, column in columns.items()}).duplicated()
+        columns = {name: column.filter(~again.to_numpy()) for name, column in columns.items()}
+        fix = "its rows differ: keep one"
+    else:
+        fix = 'each image needs one row; [data] repeats = "merge" makes identical rows one'
+    ids = sound_ids(columns[data.id], source, data.id, fix)
+    known = (*data.classes, *(sample.labels if sample else ()))
+    for name in (*label_columns, *group):
+        require_printable(columns[name], source, name)
+        columns[name] = spelled_alike(columns[name], known)
     if decisions := standing(read_corrections(root / CORRECTIONS)):
         frame = pd.DataFrame({name: texts(found) for name, found in columns.items()}, dtype=object)
         frame = correct(frame, decisions, data.id, tuple(label_columns), source)
         columns = {name: as_column(frame[name]) for name in columns}
         ids = texts(columns[data.id])
-    for name in (*label_columns, *group):
-        require_printable(columns[name], source, name)
     labels = {name: code(columns[name]) for name in label_columns}
     target, targets, shown = make_targets(competition, labels, ids, sample, source)
     groups = None
@@ -109,7 +119,7 @@ def _training_columns(
     for name in columns:
         if name != data.id:
             require_column(placeholders(data.images[0]), name, source)
-            rows[name] = as_column(said[name] for said in found.values())
+            rows[name] = as_column(comparable(said[name]) for said in found.values())
     return rows
 
 
@@ -143,8 +153,11 @@ def read_metadata(
         if test
         else _training_columns(competition, root, wanted)
     )
-    row_of = {id_: row for row, id_ in enumerate(texts(columns[data.id]))}
-    rows = [row_of[id_] for id_ in ids]
+    row_of = {id_key(id_): row for row, id_ in enumerate(texts(columns[data.id]))}
+    if missing := next((id_ for id_ in ids if id_key(id_) not in row_of), None):
+        source = root / str(data.test)
+        raise DataError(source, f"has no row for id {missing!r}", "add it, or leave metadata out")
+    rows = [row_of[id_key(id_)] for id_ in ids]
     return np.column_stack([texts(columns[name])[rows] for name in names])
 
 

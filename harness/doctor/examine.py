@@ -5,8 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.data.images import image_paths, inspect, map_images
-from harness.data.sample import read_test_ids
-from harness.data.summary import summarise_table
+from harness.data.summary import (
+    check_table,
+    check_test,
+    differing_test_ids,
+    summarise_table,
+)
 from harness.data.table import read_table
 from harness.display import Display
 from harness.doctor.findings import Finding, ImageReport, Progress, image_findings
@@ -27,11 +31,13 @@ def examine(workspace: Workspace, display: Display) -> list[Finding]:
         found += [Finding("ok", "table", line) for line in summarise_table(table, competition.task)]
         paths = image_paths(competition, root, table.ids)
         found += image_findings("images", _inspect_all(table.ids, paths, root, display), white)
+        check_table(competition, root, table)
     except UserError as error:
         found.append(Finding("mend", "table", str(error)))
     try:
-        ids = read_test_ids(competition, root)
+        ids = check_test(competition, root)
         found.append(Finding("ok", "test", f"{len(ids)} images to predict"))
+        found += [Finding("note", "test", said) for said in differing_test_ids(competition, root)]
         test_paths = image_paths(competition, root, ids, test=True)
         found += image_findings("test", _inspect_all(ids, test_paths, root, display), white)
     except UserError as error:

@@ -1,6 +1,5 @@
 """What ids, targets, groups and rules must be, before rows are assigned: pure."""
 
-import unicodedata
 from collections.abc import Sequence
 from itertools import count
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from harness.errors import DataError
 from harness.fold.keys import Keys, Packed, derive_key, hash_texts, pack
 from harness.fold.stratified import UNPLACED, Folds, Ints
+from harness.text import plain_form, refuse_look_alikes
 
 Texts = Sequence[str] | NDArray[Any]
 
@@ -42,7 +42,7 @@ def check_ids(ids: Texts) -> Keys:
     keys = hash_texts(packed, derive_key(1, "id"))
     clashing = _repeated(keys)
     alike = clashing if plain is packed else _repeated(hash_texts(plain, derive_key(1, "id")))
-    _refuse_look_alikes(ids, alike)
+    refuse_look_alikes(ids, alike.tolist())
     return _separate(keys, ids, clashing)
 
 
@@ -143,37 +143,15 @@ def _plain_forms(ids: Texts, packed: Packed) -> Packed:
     ASCII without space at an end, nearly every table, needs no look at the single ids.
     """
     if not packed.data.isascii():
-        return pack([_plain_form(text) for text in ids])
+        return pack([plain_form(text) for text in ids])
     letters = np.frombuffer(packed.data, np.uint8)
     first, last = packed.starts, packed.starts + packed.lengths - 1
     if letters[first].min() <= _SPACE or letters[last].min() <= _SPACE:
-        return pack([_plain_form(text) for text in ids])
+        return pack([plain_form(text) for text in ids])
     lower = packed.data.lower()
     if packed.data in (lower, packed.data.upper()):  # no letter occurs in both cases
         return packed
     return Packed(lower, packed.lengths)
-
-
-def _plain_form(text: str) -> str:
-    if text.isascii():
-        return text.lower().strip()
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return unicodedata.normalize("NFKC", folded).strip()
-
-
-def _refuse_look_alikes(ids: Texts, suspects: Ints) -> None:
-    seen: dict[str, str] = {}
-    for text in (ids[row] for row in suspects.tolist()):
-        form = _plain_form(text)
-        if seen.get(form) == text:
-            raise DataError("data", f"the id {text!r} occurs twice", "each image needs one row")
-        if form in seen:
-            raise DataError(
-                "data",  # ascii, because the two may look the same on a screen
-                f"ids {seen[form]!a} and {text!a} differ only in case, space or Unicode form",
-                "they would be taken for one another: rename one, or remove it if they are one",
-            )
-        seen[form] = text
 
 
 def _repeated(keys: Keys) -> Ints:

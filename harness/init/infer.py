@@ -3,6 +3,7 @@
 What cannot be decided becomes a question for the user, never a silent guess.
 """
 
+import re
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
@@ -22,11 +23,12 @@ from harness.init.tables import (
     sample_submissions,
     train_tables,
 )
+from harness.text import comparable, disagreement, id_key, number, split
 
 FOLDS = 5
 _ORDER = (
-    *("train", "test", "images", "test_images", "sample_submission"),
-    *("id", "label", "labels", "separator", "classes"),
+    *("train", "test", "images", "test_images", "sample_submission", "test_ids"),
+    *("id", "repeats", "label", "labels", "separator", "classes"),
 )
 
 
@@ -79,7 +81,7 @@ class _Inference:
         """A table with labels; else labels in paths; else a table whose label nobody knows."""
         tables = {name: has for name, has in self.seen.tables.items() if name != self.sample}
         fit = train_tables(tables, self.asked, self.index)
-        known = bool(fit and fit[0].labels)
+        known = bool(fit and fit[0].labels and not fit[0].repeats)
         in_paths = None if known else labels_in_paths(self.seen.images)
         if in_paths is not None and fit:
             self.questions.append(
@@ -103,6 +105,9 @@ class _Inference:
         has = "has labels and" if labels else "names images in"
         self.data["train"] = Setting(train.name, f"{has} {len(ids)} rows")
         self.data["id"] = _id_setting(train.id, ids)
+        rows = set(zip(ids, *(columns[name].tolist() for name in labels), strict=True))
+        if len(set(ids)) == len(rows) < len(ids):
+            self.data["repeats"] = Setting("merge", "all rows of an id have the same label")
         self._place("images", places.patterns, len(set(ids)), places.found, places.others)
         if not labels:
             self.questions.append(
@@ -141,7 +146,7 @@ class _Inference:
         if not all(is_marks(columns[name]) for name in labels):
             doubt = f"the columns {listed(labels)} hold more than 0 and 1"
             return Question("multilabel", "several label columns", doubt), Counter()
-        marks = [[cell.startswith("1") for cell in columns[name]] for name in labels]
+        marks = [[number(cell) == 1 for cell in columns[name]] for name in labels]
         counts = Counter({name: sum(row) for name, row in zip(labels, marks, strict=True)})
         if all(sum(row) == 1 for row in zip(*marks, strict=True)):
             return Question("multiclass", "each row marks exactly one of the columns"), counts
@@ -149,7 +154,8 @@ class _Inference:
 
     def _rows_from_paths(self, found: LabelsInPaths) -> tuple[Question, Counter[str]]:
         self.questions += found.questions
-        classes = sorted(found.counts)
+        counts = Counter({comparable(label): rows for label, rows in found.counts.items()})
+        classes = sorted(counts)
         value = found.patterns[0] if len(found.patterns) == 1 else list(found.patterns)
         why = f"no table has labels; {found.why}: {listed(classes)}"
         self.data["images"] = Setting(value, why)
@@ -158,7 +164,7 @@ class _Inference:
         task: Task = "binary" if len(classes) == 2 else "multiclass"
         question = Question(task, f"{len(classes)} classes")
         self._order(question, classes)
-        return question, found.counts
+        return question, counts
 
     def _order(self, question: Question, classes: list[str]) -> None:
         """Which of two classes a column that is neither of them asks for."""
@@ -203,11 +209,16 @@ class _Inference:
         self.data["sample_submission"] = Setting(self.sample, "by its name")
         sample = self.seen.tables[self.sample]
         ids = sample[self.asked[0]].tolist()
-        for name, columns in self.seen.tables.items():
-            other = name != self.sample and (train is None or name != train.name)
-            if other and set(columns.get(self.asked[0], ())) == set(ids):
-                self.data["test"] = Setting(name, "has the sample's ids")
-                break
+        known = set(ids)
+        tables = {
+            name: columns[self.asked[0]].tolist()
+            for name, columns in self.seen.tables.items()
+            if self.asked[0] in columns and name not in (self.sample, train and train.name)
+        }
+        name = max(tables, key=lambda one: len(known & set(tables[one])), default="")
+        listed = tables.get(name, [])
+        if len(known & set(listed)) > len(known | set(listed)) / 2:
+            self.data["test"] = Setting(name, "has the sample's ids, or most of them")
         places = places_of(ids, self.index, "test", avoid="train")
         if not places.found:
             self.questions.append(
@@ -215,6 +226,24 @@ class _Inference:
             )
         elif list(places.patterns) != _as_list(self.data["images"].value):
             self._place("test_images", places.patterns, len(ids), places.found, places.others)
+        self._which_ids(ids, listed if "test" in self.data else [])
+
+    def _which_ids(self, asked: list[str], listed: list[str]) -> None:
+        """Ask if the sample, the test table and the test folder name other pictures to predict."""
+        sources = {str(self.sample): asked}
+        if listed:
+            sources[self.data["test"].value] = listed
+        images = self.data.get("test_images")
+        for pattern in _as_list(images.value) if images else ():
+            shape = re.compile(re.escape(pattern).replace(r"\{id\}", "([^/]+)"))
+            found = [match[1] for match in map(shape.fullmatch, self.index.paths) if match]
+            sources.setdefault("the test folder", []).extend(found)
+        if said := disagreement(sources):
+            others = [set(map(id_key, ids)) for ids in list(sources.values())[1:]]
+            outvoted = len(others) == 2 and others[0] == others[1]
+            doubt = "which does the competition score? sample_submission, test or test_images"
+            decides = "test" if outvoted else "sample_submission"
+            self.data["test_ids"] = Setting(decides, said, doubt)
 
     def _place(
         self,
@@ -255,7 +284,7 @@ def _class_counts(question: Question, texts: NDArray[Any]) -> Counter[str]:
     if question.task == "regression":
         return Counter()
     if question.task == "multilabel":
-        return Counter(word for text in texts for word in text.split(question.separator) if word)
+        return Counter(word for text in texts for word in split(text, question.separator))
     return Counter(texts.tolist())
 
 

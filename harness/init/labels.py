@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.competition import Task
+from harness.text import number
 
 _SCALE = re.compile(r"grade|level|stage|severity|diagnosis|score|rating|degree", re.I)
 _SEPARATORS = (" | ", "|", ", ", ",", "; ", ";", " ")
@@ -73,8 +74,8 @@ def question_of(column: str, texts: NDArray[Any], asked: Sequence[str] | None) -
 
 
 def is_marks(texts: NDArray[Any]) -> bool:
-    """Whether all cells are 0 or 1."""
-    return set(texts.tolist()) <= {"0", "1", "0.0", "1.0"}
+    """Whether all cells are 0 or 1, or words for them."""
+    return set(map(number, set(texts.tolist()))) <= {0, 1}
 
 
 def is_yes_or_no(classes: Sequence[str]) -> bool:

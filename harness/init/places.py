@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.text import file_key, slashed
+
 IDS_TRIED = 200
 """So many ids, spread over the table, propose patterns; all ids judge them."""
 _IMAGES = re.compile("image|jpe?g|img", re.I)
@@ -23,12 +25,12 @@ class Places:
 
 
 class Index:
-    """The images by their names, made once for all columns that may be ids."""
+    """The images by their keys, made once for all columns that may be ids."""
 
     def __init__(self, images: Sequence[str]) -> None:
-        self.paths = frozenset(images)
+        self.paths = dict.fromkeys(map(file_key, images))
         self.by_name: dict[str, list[str]] = defaultdict(list)
-        for path in images:
+        for path in self.paths:
             name = posixpath.basename(path)
             self.by_name[name].append(path)
             self.by_name[posixpath.splitext(name)[0]].append(path)
@@ -41,6 +43,7 @@ def places_of(ids: Sequence[str], images: Index, prefer: str = "", avoid: str = 
     called after images; one that holds ``avoid``, or is called after masks and the like, is used
     only if there is no other. Case does not matter.
     """
+    ids = [file_key(slashed(id_)) for id_ in ids]
     votes: Counter[tuple[str, str]] = Counter()
     for id_ in ids[:: max(1, len(ids) // IDS_TRIED)]:
         for path in images.by_name.get(posixpath.basename(id_), ()):

@@ -9,7 +9,7 @@ from harness.init.places import Index, places_of
 from harness.init.records import Columns
 
 MOST_REPEATS = 0.1
-"""The share of rows that may repeat an id: more, and a row is something other than a picture."""
+"""The share of rows that may repeat an id: with more, any other place of labels is likelier."""
 _LABEL = re.compile(r"^(label|labels|class|target|category|species|breed|diagnosis|y)$", re.I)
 
 
@@ -26,7 +26,13 @@ class TrainTable:
     def score(self) -> int:
         """The higher, the more it looks like the training table."""
         named = re.search("train|label", posixpath.basename(self.name), re.I)
-        return 2 * bool(self.labels) + bool(named)
+        return 2 * bool(self.labels) + bool(named) - 4 * self.repeats
+
+    @property
+    def repeats(self) -> bool:
+        """Whether many ids repeat: its rows may be something other than pictures."""
+        cells = self.columns[self.id].tolist()
+        return len(cells) - len(set(cells)) > MOST_REPEATS * len(cells)
 
 
 def sample_submissions(tables: Mapping[str, Columns]) -> list[str]:
@@ -80,13 +86,11 @@ def _number(path: str) -> str:
 
 
 def _id_column(columns: Columns, asked: Sequence[str], images: Index) -> str | None:
-    """The column whose cells name images and hardly repeat; the sample's id column if it does."""
+    """The column whose cells name images; the sample's id column if it does."""
     named = [name for name in asked[:1] if name in columns]
     for name in (*named, *(other for other in columns if other not in named)):
         cells = columns[name].tolist()
-        different = len(set(cells))
-        few_repeat = len(cells) - different <= MOST_REPEATS * len(cells)
-        if few_repeat and places_of(cells, images).found > different / 2:
+        if places_of(cells, images).found > len(set(cells)) / 2:
             return name
     return None
 

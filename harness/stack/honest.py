@@ -235,10 +235,15 @@ def _fit(
     return found
 
 
-def _applicable(problem: Problem, methods: Sequence[str]) -> list[Method]:
+def require_methods(methods: Sequence[str]) -> None:
+    """Raise a ConfigError unless every name is one of a method."""
     for name in methods:
         if name not in METHODS:
             raise ConfigError("stack.methods", f"{name!r} is not a method", nearest(name, METHODS))
+
+
+def _applicable(problem: Problem, methods: Sequence[str]) -> list[Method]:
+    require_methods(methods)
     return [
         method
         for name, method in METHODS.items()

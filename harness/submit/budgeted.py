@@ -126,10 +126,10 @@ def promise(
 
 
 def _ids_digest(data: DataSection, root: Path) -> str:
-    """Of the ids to predict: the file that holds them, else the images' names."""
-    if ids_file := data.sample_submission or data.test:
-        return file_digest(root / ids_file)
-    return digest(*listed_test_ids(data, root))
+    """Return what changes with the ids to predict: of the files that hold them, or of images."""
+    tables = [data.sample_submission, data.test if data.decides == "test" else None]
+    listed = listed_test_ids(data, root) if data.decides == "test_images" else ()
+    return digest(*(file_digest(root / name) for name in tables if name), *listed)
 
 
 def predict_within(

@@ -8,7 +8,8 @@ import pandas as pd
 
 from harness.competition import Competition
 from harness.errors import DataError
-from harness.submit.forms import form_of, split
+from harness.submit.forms import form_of
+from harness.text import split
 
 SUM_TOLERANCE = 1e-6
 

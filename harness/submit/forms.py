@@ -118,11 +118,6 @@ def written(classes: Sequence[str], shown: Collection[str]) -> tuple[str, ...]:
     return ("0", "1") if len(classes) == 2 and set(shown) <= {"0", "1"} else tuple(classes)
 
 
-def split(cell: str, separator: str) -> list[str]:
-    """The labels in a cell, in order."""
-    return [label for label in cell.split(separator) if label]
-
-
 def _joined(
     chosen: Iterable[Iterable[str]], targets: Sequence[str], separator: str
 ) -> NDArray[np.object_]:

@@ -17,7 +17,8 @@ from harness.data.sample import Sample
 from harness.errors import ConfigError, DataError, nearest
 from harness.metrics import Metric, decide, metrics_for
 from harness.submit.check import check_submission
-from harness.submit.forms import form_of, split
+from harness.submit.forms import form_of
+from harness.text import number, split
 
 Array = NDArray[Any]
 Strings = NDArray[np.object_]
@@ -46,7 +47,10 @@ def grade(
     for file, fix in ((path, "check the path"), (solution_path, "give --solution CSV")):
         if not file.is_file():
             raise DataError(file, "there is no such file", fix)
-    frame, solution = read_frame(path), read_frame(solution_path)
+    frame, solution = read_frame(path, as_is=True), read_frame(solution_path)
+    if sample and sample.spelled:
+        own = {cell: text for text, cell in sample.spelled.items()}
+        frame = frame.rename(columns=own).map(lambda cell: own.get(cell, cell))
     id_column = sample.id_column if sample else competition.data.id
     for table, where in ((frame, path), (solution, solution_path)):
         if id_column not in table.columns:
@@ -149,7 +153,7 @@ class _Grader:
             raise DataError(
                 self.path, f"has no column {missing[0]!r}", "it needs the submission's columns"
             )
-        values = self.truth[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+        values = self.truth[columns].map(number).to_numpy(dtype=float)
         if not np.isfinite(values).all():
             row, place = np.argwhere(~np.isfinite(values))[0]
             said = f"row of id {self.truth.index[row]!r}, column {columns[place]!r} is not a number"
@@ -241,8 +245,10 @@ class _Grader:
 
 
 def _without_noughts(labels: Strings) -> Strings:
-    """Whole numbers without their decimals, as graders read them: ``1.0`` is ``1``."""
-    return np.array([re.sub(r"^(\d+)\.0*$", r"\1", label) for label in labels], dtype=object)
+    """Whole numbers as graders read them, without decimals or words: ``True`` is ``1``."""
+    words = {"True": "1", "False": "0"}
+    plain = (words.get(label, label) for label in labels)
+    return np.array([re.sub(r"^(\d+)\.0*$", r"\1", label) for label in plain], dtype=object)
 
 
 def _matrix(rows: list[list[str]], names: list[str]) -> NDArray[np.int8]:

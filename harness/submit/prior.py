@@ -12,11 +12,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from harness.competition import Competition
+from harness.competition import Competition, DataSection
 from harness.data.csvfile import open_csv
 from harness.data.locate import listed_test_ids
 from harness.errors import DataError
 from harness.submit.forms import cells, default_columns
+from harness.text import comparable, spelled_as
 
 
 def prior_submission(
@@ -28,36 +29,48 @@ def prior_submission(
     either, where no test image is found.
     """
     data = competition.data
-    ids_file = data.sample_submission or data.test
-    if ids_file:
-        given, rows = read_rows(root / ids_file)
+    place = 0
+    shown: dict[str, str] = {}  # the sample's cells without white space → as it spells them
+    if data.sample_submission:
+        header, rows = read_rows(root / data.sample_submission)
+        names = [comparable(name) for name in header]
+        place = names.index(data.id) if data.id in names else 0
+        ids = [row[place] for row in rows]
+        asked = (*names[:place], *names[place + 1 :])
+        if len(asked) == 1:
+            shown = {row[1 - place].strip(): row[1 - place] for row in rows}
+        if data.decides != "sample_submission":
+            ids = spelled_as(ids, _ids_of(data, root))
     else:
-        given, rows = [data.id], [[id_] for id_ in listed_test_ids(data, root)]
-    id_column = data.id if data.id in given else given[0]
-    id_place = given.index(id_column)
-    asked = tuple(column for column in given if column != id_column)
-    shown: set[str] = set()
-    if not data.sample_submission:
-        asked = default_columns(competition, targets)
-        given = [id_column, *asked]
-    elif len(asked) == 1:
-        shown = {row[1 - id_place] for row in rows}
+        ids, asked = _ids_of(data, root), default_columns(competition, targets)
+        header = [data.id, *asked]
     (text,) = cells(competition, asked, targets, np.array([prior]), shown).tolist()
-    place = given.index(id_column)
+    text = [shown.get(cell, cell) for cell in text]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(given)
-    writer.writerows([*text[:place], row[id_place], *text[place:]] for row in rows)
-    return file.getvalue(), len(rows)
+    writer.writerow(header)
+    writer.writerows([*text[:place], id_, *text[place:]] for id_ in ids)
+    return file.getvalue(), len(ids)
+
+
+def _ids_of(data: DataSection, root: Path) -> list[str]:
+    """The ids of the test table or, without one or where test_ids says so, of ``test_images``."""
+    if data.test is None or data.test_ids == "test_images":
+        return listed_test_ids(data, root)
+    header, rows = read_rows(root / data.test)
+    names = [comparable(name) for name in header]
+    place = names.index(data.id) if data.id in names else 0
+    return [row[place].strip() for row in rows]
 
 
 def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     """(the header, the rows) of a table, as text."""
     if path.suffix.lower() in (".parquet", ".pq"):
-        from harness.data.frame import read_frame  # which takes half a second to import
+        from harness.data.frame import read_columns  # which takes half a second to import
 
-        frame = read_frame(path)
-        return list(frame.columns), frame.to_numpy().tolist()
+        columns = read_columns(path, as_is=True)
+        cells = (column.to_pylist() for column in columns.values())
+        return list(columns), [list(row) for row in zip(*cells, strict=True)]
     try:
         with open_csv(path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")

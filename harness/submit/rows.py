@@ -85,4 +85,6 @@ def submission_text(
     columns = sample.target_columns if sample else tuple(frame.columns.drop(id_column))
     ids, allowed = rows.ids, not ensemble.decision.at_least_one
     check_submission(path, frame, competition, id_column, columns, ids, allow_empty=allowed)
+    if sample and (spelled := sample.spelled):
+        frame = frame.rename(columns=spelled).map(lambda cell: spelled.get(cell, cell))
     return str(frame.to_csv(index=False, lineterminator="\n"))

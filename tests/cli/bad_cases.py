@@ -245,6 +245,116 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         "fold",
         ["sample_submission.csv", "'dog'"],
     ),
+    "fewer labels than the sample has columns": (
+        data(
+            'task = "multiclass"',
+            'task = "multilabel"',
+            data(
+                'label = "label"',
+                'labels = ["ant", "bee"]',
+                head("id,ant,bee,cat\n000,1,0,0\n001,0,1,1\n"),
+            ),
+        ),
+        "data",
+        ["sample_submission.csv: disagrees with train.csv: a column that is no label: 'cat'"],
+    ),
+    "more classes of one than the sample has columns": (
+        data(
+            'label = "label"',
+            'labels = ["ant", "bee", "cat"]',
+            lambda folder: (
+                head("id,ant,bee,cat\n000,1,0,0\n001,0,0,1\n002,0,1,0\n")(folder),
+                sample(["id", "ant", "bee"])(folder),
+            )[0],
+        ),
+        "fold",
+        ["sample_submission.csv: disagrees with train.csv: no column for label: 'cat'"],
+    ),
+    "several columns for one value": (
+        data(
+            'task = "multiclass"\nmetric = "log_loss"',
+            'task = "regression"\nmetric = "rmse"',
+            head("id,label\n000,1.5\n001,2\n"),
+        ),
+        "fold",
+        ["sample_submission.csv: disagrees with train.csv: a column that is no label: 'ant'"],
+    ),
+    "joined labels whose separator is another": (
+        data(
+            'task = "multiclass"',
+            'task = "multilabel"',
+            head("id,label\n000,ant|bee\n001,cat\n"),
+        ),
+        "data",
+        ["sample_submission.csv: disagrees with train.csv: a column that is no label: 'ant'"],
+    ),
+    "one cell for the probabilities of many labels": (
+        data(
+            'task = "multiclass"\nmetric = "log_loss"',
+            'task = "multilabel"\nmetric = "roc_auc"',
+            sample(["id", "label"]),
+        ),
+        "fold",
+        ["sample_submission.csv: has the one column 'label' for 3 classes and metric 'roc_auc'"],
+    ),
+    "guesses that hold their separator": (
+        data(
+            'metric = "log_loss"',
+            'metric = "map@2"',
+            lambda folder: (
+                edit(folder / "data/train.csv", "003,ant", "003,big ant"),
+                sample(["id", "label"])(folder),
+            )[0],
+        ),
+        "fold",
+        ["labels are joined by ' ', and 'big ant' has one in it"],
+    ),
+    "a method that is not known": (
+        toml('"weighted"]', '"wheighted"]'),
+        "fold",
+        ["stack.methods: 'wheighted' is not a method", "did you mean 'weighted'?"],
+    ),
+    "metadata that no table has": (
+        toml("[stack]", '[stack]\nmetadata = ["age"]'),
+        "data",
+        ["train.csv: has no column 'age'"],
+    ),
+    "metadata that the test table lacks": (
+        data(
+            "[stack]",
+            '[stack]\nmetadata = ["age"]',
+            head("id,label,age\n" + "".join(f"{i:03d},{CLASSES[i % 3]},{i}\n" for i in range(30))),
+        ),
+        "fold",
+        ["test.csv: has no column 'age'"],
+    ),
+    "metadata that say nothing": (
+        data(
+            "[stack]",
+            '[stack]\nmetadata = ["age"]',
+            head("id,label,age\n" + "".join(f"{i:03d},{CLASSES[i % 3]},7\n" for i in range(30))),
+        ),
+        "data",
+        ["column 'age' says the same in every row"],
+    ),
+    "ids that differ only in case": (
+        lambda folder: (
+            edit(folder / "data/train.csv", "003,ant", "x,ant"),
+            edit(folder / "data/train.csv", "004,bee", "X,bee"),
+        )[0],
+        "data",
+        ["ids 'x' and 'X' differ only in case"],
+    ),
+    "test ids that are not the sample's": (
+        lambda folder: edit(folder / "data/test.csv", "038", "39"),
+        "fold",
+        ["test.csv: data/test.csv has 9 ids", "the first is '038'", 'set [data] test_ids = "test"'],
+    ),
+    "a choice of test ids that are not there": (
+        toml("[folds]", 'test_ids = "test_images"\n[folds]'),
+        "data",
+        ["'test_ids' is 'test_images', which is not set"],
+    ),
     "sample with one column for a multiclass log loss": (
         sample(["id", "label"]),
         "fold",

@@ -91,7 +91,7 @@ def test_init_from_what_is_no_competition(
     cases = [
         (tmp_path / "new", tmp_path / "nowhere", "is no folder"),
         (tmp_path / "new", other / "x.png", "is no folder"),
-        (tmp_path / "new", empty, "holds no images (train.zip is not unpacked"),
+        (tmp_path / "new", empty, "holds no images (train.zip: not unpacked)"),
     ]
     for folder, source, expected in cases:
         assert main(["init", str(folder), "--from", str(source)]) == 2

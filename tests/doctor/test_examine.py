@@ -78,6 +78,26 @@ def test_tables_that_do_not_fit_are_told_beside_the_rest(
     assert "MEND" in said
 
 
+def test_what_later_stages_would_refuse_is_told(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Look-alikes, labels that the sample does not have, and test ids that disagree."""
+    edit(workspace / "data/train.csv", "003,ant", "x,ant")
+    edit(workspace / "data/train.csv", "004,bee", "X,bee")
+    edit(workspace / "data/test.csv", "038\n", "")
+    assert harness("doctor") == 2
+    said = capsys.readouterr().out
+    assert "ids 'x' and 'X' differ only in case" in said
+    assert "1 not in all of them, the first is '038'; set [data] test_ids" in said
+    edit(workspace / "data/sample_submission.csv", "id,ant", "id,cow")
+    edit(workspace / "competition.toml", "[folds]", 'test_ids = "sample_submission"\n[folds]')
+    assert harness("doctor") == 2
+    said = capsys.readouterr().out
+    assert "disagrees with train.csv: a column that is no label: 'cow'" in said
+    assert "look  test" in said
+    assert "the first is '038'; 'sample_submission' decides ([data] test_ids)" in said
+
+
 def test_a_folder_that_cannot_be_written_to_is_told(
     harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

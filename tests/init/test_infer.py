@@ -103,8 +103,19 @@ def test_an_id_that_repeats_is_a_question() -> None:
     assert found.data["label"].value == "label"
     assert "id '3' stands in 2 rows" in (found.data["id"].doubt or "")
     assert found.data["images"].doubt is None
-    often = table(id=IDS[:10] * 2, label=["a", "b"] * 10)
-    assert "train" not in proposal(train=often).data
+    often = proposal(train=table(id=IDS[:10] * 2, label=["a", "b"] * 10))
+    assert "id '0' stands in 2 rows, and 9 more ids repeat" in (often.data["id"].doubt or "")
+    assert often.data["repeats"].value == "merge"
+    differ = proposal(train=table(id=[*IDS, "3"], label=["a", "b"] * 10 + ["a"]))
+    assert "repeats" not in differ.data
+
+
+def test_a_table_of_repeated_ids_comes_after_any_other_place_of_labels() -> None:
+    boxes = table(id=[*IDS, *IDS], label=["a", "b"] * 20)
+    found = proposal(train_boxes=boxes, labels=TRAIN, sample_submission=SAMPLE)
+    assert found.data["train"].value == "labels.csv"
+    folders = tuple(f"{'ab'[int(i) % 2]}/{i}.jpg" for i in IDS)
+    assert "train" not in proposal(images=folders, train_boxes=boxes).data
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from submit.rules import competition
 from tiny import write_table
 
 from harness.competition import Competition
+from harness.data.sample import Sample
 from harness.errors import ConfigError, DataError
 from harness.metrics import get_metric
 from harness.submit.grade import grade
@@ -81,6 +82,10 @@ def test_kappa_of_a_single_class_has_no_value_and_gives_no_warning(tmp_path: Pat
     same: list[list[object]] = [["id", "label"], ["a", 2], ["b", 2]]
     with pytest.raises(DataError, match="leaves quadratic_weighted_kappa without a value"):
         graded(tmp_path, "ordinal", "quadratic_weighted_kappa", same, same)
+def test_a_solution_may_mark_labels_with_words(tmp_path: Path) -> None:
+    given: list[list[object]] = [["id", "ant", "big bee"], ["a", 0.9, 0.4], ["b", 0.2, 0.7]]
+    solution: list[list[object]] = [["id", "ant", "big bee"], ["b", False, "TRUE"], ["a", True, 0]]
+    assert graded(tmp_path, "multilabel", "roc_auc", given, solution, LISTED) == 1.0
 
 
 def test_a_solution_may_be_one_hot(tmp_path: Path) -> None:
@@ -96,6 +101,8 @@ def test_a_solution_may_be_one_hot(tmp_path: Path) -> None:
         ("binary", "roc_auc", [0.9, 0.8, 0.4], ["yes", "no", "no"], 1.0),
         ("binary", "brier", [0.5, 0.5, 0.5], [0, 0, 0], 0.25),  # no row of the second class
         ("multiclass", "accuracy", ["1", "2", "9"], ["1", "2", "10"], 2 / 3),
+        ("binary", "accuracy", ["1", "0", "1"], ["True", "False", "False"], 2 / 3),
+        ("binary", "roc_auc", [0.9, 0.8, 0.4], ["True", "False", "False"], 1.0),
         ("multiclass", "accuracy", ["1", "2.0", "9."], ["1.0", "2", "9.5"], 2 / 3),
         # 2 and 3 do not occur, and still 4 is three from 1: 9 of what chance would miss by,
         # (0 + 16 + 1) / 3 for the true 0 and (16 + 0 + 9) / 3 for each true 4
@@ -224,3 +231,20 @@ def test_another_metric_must_fit_the_task(tmp_path: Path) -> None:
         ConfigError, match="'rmse' does not fit task 'multiclass'; what does: log_l"
     ):
         grade(tmp_path / "x.csv", tmp_path / "y.csv", rules, None, get_metric("rmse"))
+
+
+def test_a_submission_may_spell_what_the_sample_spells_and_nothing_else(tmp_path: Path) -> None:
+    rules = competition(tmp_path, "multiclass", "accuracy")
+    asked = Sample(
+        Path("s.csv"), ("id", "label"), "id", np.array(["a"], object), spelled={"a": " a"}
+    )
+    write_table(tmp_path / "solution.csv", ["id", "label"], [["a", "ant"]])
+
+    def graded_with(id_: str) -> float:
+        write_table(tmp_path / "given.csv", ["id", "label"], [[id_, "ant"]])
+        given, solution = tmp_path / "given.csv", tmp_path / "solution.csv"
+        return grade(given, solution, rules, asked, rules.metric)
+
+    assert graded_with(" a") == 1.0
+    with pytest.raises(DataError, match="row 2 has the unknown id 'a '"):
+        graded_with("a ")

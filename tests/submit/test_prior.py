@@ -3,15 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tiny import TOML, write_table
+from tiny import TOML, edit, write_table
 
 from harness.competition import Competition, load_competition
 from harness.data.sample import read_sample, read_test_ids
 from harness.errors import DataError
 from harness.submit.prior import prior_submission
+from harness.submit.rows import TestRows, submission_text
 from harness.submit.table import make_submission
 
 TARGETS, PRIOR = ("ant", "bee", "cat"), (0.5, 0.2, 0.3)
@@ -70,6 +72,38 @@ def test_same_text_as_the_full_table(
     text, rows = prior_submission(settings, tmp_path, targets, prior)
     assert text == frame.to_csv(index=False, lineterminator="\n")
     assert rows == len(ids)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "accuracy"])
+@pytest.mark.parametrize("decides", ["sample_submission", "test"])
+def test_a_submission_spells_what_the_sample_spells(
+    tmp_path: Path, metric: str, decides: str
+) -> None:
+    """Names, ids and labels with white space around them; in both ways to write it."""
+    apart = "caf\u0065\u0301"
+    targets = {"log_loss": ("ant", "caf\u00e9", "cat"), "accuracy": TARGETS}[metric]
+    asked = {"log_loss": f"ant, {apart} ,cat", "accuracy": " label"}[metric]
+    cells = {"log_loss": "0,0,1", "accuracy": " ant"}[metric]
+    settings = competition(tmp_path, "multiclass", metric, sample=("id", "x"), test=True)
+    (tmp_path / "data/sample_submission.csv").write_text(
+        f"id ,{asked}\n b,{cells}\na ,{cells}\n", encoding="utf-8"
+    )
+    (tmp_path / "data/test.csv").write_text("id \nc \na\nb\n", encoding="utf-8")
+    edit(tmp_path / "competition.toml", "[folds]", f'test_ids = "{decides}"\n[folds]')
+    settings = load_competition(tmp_path / "competition.toml")
+    sample = read_sample(settings, tmp_path)
+    assert sample is not None
+    assert sample.target_columns == (targets if metric == "log_loss" else ("label",))
+    rows = TestRows(read_test_ids(settings, tmp_path), [], sample, None)
+    predictions = np.tile(np.array(PRIOR), (len(rows.ids), 1))
+    workspace = SimpleNamespace(competition=settings)
+    text = submission_text(
+        workspace, Path("s.csv"), rows, SimpleNamespace(targets=targets), predictions
+    )  # type: ignore[arg-type]
+    filled = {"log_loss": "0.5,0.2,0.3", "accuracy": " ant"}[metric]
+    ids = {"sample_submission": [" b", "a "], "test": ["c", "a ", " b"]}[decides]
+    assert text.splitlines() == [f"id ,{asked}", *(f"{id_},{filled}" for id_ in ids)]
+    assert prior_submission(settings, tmp_path, targets, PRIOR) == (text, len(ids))
 
 
 def test_a_missing_or_empty_sample_is_told(tmp_path: Path) -> None:
