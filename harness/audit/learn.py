@@ -34,6 +34,7 @@ from harness.audit.shortcuts import (
 )
 from harness.data.findings import merge_groups
 from harness.data.images import Pixels, decode, find_images
+from harness.data.state import MAPS
 from harness.errors import ConfigError
 from harness.estimate import Estimate
 from harness.metrics import Metric
@@ -41,7 +42,6 @@ from harness.workspace import Workspace
 
 MOST_ROWS = 5000
 """Rows that probes look at: what they tell is clear from these."""
-MAPS = "data/audit"
 _RECOLOURED = 500
 _EXAMPLES = 4
 _OTHERS = 2

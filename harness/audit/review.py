@@ -27,7 +27,7 @@ from harness.audit.suspects import Doubt
 from harness.data.corrections import (
     ACTIONS,
     Correction,
-    append_correction,
+    append_corrections,
     read_corrections,
     standing,
 )
@@ -86,7 +86,7 @@ class Review:
             if action == "undo" and id_ not in standing(read_corrections(self.corrections)):
                 return self.items()  # nothing to take back
             label = label if action == "relabel" else ""
-            append_correction(self.corrections, Correction(self.now(), id_, action, label))
+            append_corrections(self.corrections, Correction(self.now(), id_, action, label))
             return self.items()
 
     def thumbnail(self, number: int) -> bytes:

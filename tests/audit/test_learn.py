@@ -65,7 +65,7 @@ def test_a_tied_colour_rings_and_names_its_classes(probed: Probed) -> None:
     assert any("class stop" in line and "red" in line for line in lines)
     assert any("class go" in line and "green" in line for line in lines)
     assert any("ALARM: with their hues turned" in line for line in lines)
-    maps = sorted((probed.workspace.root / "data/audit").iterdir())
+    maps = sorted((probed.workspace.root / "audit/maps").iterdir())
     assert [path.name for path in maps] == ["class-0.png", "class-1.png"]
     with Image.open(maps[0]) as image:
         assert image.size == (256, 128)
