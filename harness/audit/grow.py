@@ -53,12 +53,12 @@ def add(
     targets = pictures.table.targets
     paths, target = _given(given, targets)
     embed = None if pictures.eyes is None else pictures.eyes.embed
-    white = workspace.competition.data.white
+    rendering = workspace.competition.data.rendering
     with display.progress("looking", len(paths)) as advance:
-        looks = look_at(paths, embed, lambda done: advance(done, ""), white=white)
+        looks = look_at(paths, embed, lambda done: advance(done, ""), rendering=rendering)
     table = workspace.root / EXTRA
     before = read_extra(table, targets) if table.exists() else NOTHING
-    known = [look_at(before.paths, embed, white=white)] if len(before) else []
+    known = [look_at(before.paths, embed, rendering=rendering)] if len(before) else []
     there = [pictures.looks, *known]
     everything = join([*there, looks])
     families = components(len(everything), find_copies(everything).pairs)

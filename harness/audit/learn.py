@@ -105,8 +105,8 @@ class Probed:
         """The pictures of some of the rows, as backbones see them."""
         ids = self.pictures.table.ids[self.rows[some]]
         paths = find_images(self.workspace.competition, self.workspace.root, ids)
-        white = self.workspace.competition.data.white
-        return np.stack([decode(path, (SIDE,), white)[0] for path in paths])
+        rendering = self.workspace.competition.data.rendering
+        return np.stack([decode(path, (SIDE,), rendering)[0] for path in paths])
 
 
 def twins(probed: Probed) -> list[str]:

@@ -97,9 +97,9 @@ def review(workspace: "Workspace", display: Display, *, most: int, show: bool, t
         _list(doubts, display)
         return
     paths = image_paths(workspace, doubts)
-    white = workspace.competition.data.white
+    rendering = workspace.competition.data.rendering
     server = ReviewServer(
-        Review(doubts.found, doubts.labels, paths, workspace.root / CORRECTIONS, white)
+        Review(doubts.found, doubts.labels, paths, workspace.root / CORRECTIONS, rendering)
     )
     display.say(f"review: open {server.address}")
     display.say(f"review: decisions go to {CORRECTIONS}; end with Ctrl-C, then run fold and train")

@@ -333,8 +333,10 @@ def _on_test_images(
 
 def _pixels(workspace: Workspace, size: int, paths: list[Path], display: Display) -> Pixels:
     with display.progress(f"reading at {size} px", len(paths)) as advance:
-        cache, white = workspace.cache / "images", workspace.competition.data.white
-        return cached_images(paths, size, cache, lambda done: advance(done, ""), white=white).pixels
+        cache, rendering = workspace.cache / "images", workspace.competition.data.rendering
+        return cached_images(
+            paths, size, cache, lambda done: advance(done, ""), rendering=rendering
+        ).pixels
 
 
 def _some(fold_of: NDArray[np.intp], count: int, fold: int | None = None) -> NDArray[np.intp]:

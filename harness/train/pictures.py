@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.extra import NOTHING, Extra, extra_table, read_extra
-from harness.data.images import ImageCache, cache_bytes, cached_images, find_images
+from harness.data.images import USUAL, ImageCache, cache_bytes, cached_images, find_images
 from harness.data.sample import read_test_ids
 from harness.errors import ConfigError, WorkspaceError
 from harness.files import digest
@@ -62,8 +62,9 @@ class Pictures:
     def identity(self) -> dict[str, Any]:
         """What a run depends on, of all this."""
         identity: dict[str, Any] = {"images": self.images.content}
-        if white := self.workspace.competition.data.white:
-            identity["white"] = white
+        rendering = self.workspace.competition.data.rendering
+        usual = vars(USUAL)
+        identity |= {key: said for key, said in vars(rendering).items() if said != usual[key]}
         if len(self.extra):
             counts = self.extra.target.tobytes() + self.extra.weight.tobytes()
             identity["extra"] = digest(self.extra_images.content, counts)
@@ -162,5 +163,5 @@ class Pictures:
                 size,
                 self.workspace.cache / "images",
                 lambda done: advance(done, ""),
-                white=self.workspace.competition.data.white,
+                rendering=self.workspace.competition.data.rendering,
             )

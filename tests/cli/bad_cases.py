@@ -166,6 +166,11 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         "data",
         ["data: is a link to", "theirs, where nothing is ever written; remove the link"],
     ),
+    "a background that is no colour": (
+        toml('label = "label"', 'label = "label"\nbackground = "Reddish"'),
+        "data",
+        ["competition.toml:", "'data.background' is 'Reddish'", "white|black"],
+    ),
     "a class twice": (
         toml('label = "label"', 'label = "label"\nclasses = ["ant", "bee", "cat", "cat"]'),
         "data",
