@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -104,6 +105,23 @@ class CompetitionSection(Section):
         return self
 
 
+@dataclass(frozen=True)
+class Rendering:
+    """How the values of an image file become 8-bit colours.
+
+    ``white`` is the value that becomes 255 in grey pictures of more than 8 bits, None the usual
+    one. ``background`` is the colour that is seen where a picture is transparent.
+    """
+
+    white: float | None = None
+    background: str = "white"
+
+    @property
+    def key(self) -> str:
+        """What decoded pictures differ by, as a text for digests."""
+        return str(self.white) + (f" on {self.background}" if self.background != "white" else "")
+
+
 class DataSection(Section):
     """[data]: where the tables and images are, and which columns matter.
 
@@ -113,11 +131,12 @@ class DataSection(Section):
     then its path below the folder that the patterns share.
 
     ``white`` is the value of white in grey pictures of more than 8 bits: 4095 where only 12 of 16
-    are used. ``classes`` is their order where the sample's columns do not say it: of two, the
-    second is the one whose probability is submitted; a scale begins with its lowest step. ``extra``
-    is a table of pictures that are trained on and never validated on (see ``add``).
-    ``allow_empty`` says whether a cell of joined labels may stay empty in a submission; without it
-    that is so if it is in the training table.
+    are used. ``background`` is the colour that is seen where a picture is transparent. ``classes``
+    is their order where the sample's columns do not say it: of two, the second is the one whose
+    probability is submitted; a scale begins with its lowest step. ``extra`` is a table of pictures
+    that are trained on and never validated on (see ``add``). ``allow_empty`` says whether a cell of
+    joined labels may stay empty in a submission; without it that is so if it is in the training
+    table.
 
     ``test_ids`` says where the ids to predict are taken from if sample submission, test table and
     test images disagree; ``repeats = "merge"`` makes identical training rows of an id one.
@@ -133,6 +152,7 @@ class DataSection(Section):
     repeats: Literal["error", "merge"] = "error"
     label: ColumnName | None = None
     white: float | None = Field(default=None, gt=0)
+    background: Annotated[str, Field(pattern=r"^(white|black|#[0-9a-f]{6})$")] = "white"
     labels: Annotated[tuple[ColumnName, ...], Strict(False)] = ()
     classes: Strings = ()
     separator: str = Field(default=" ", min_length=1)
@@ -171,6 +191,11 @@ class DataSection(Section):
                         "table, or say where the paths hold the label: 'train/{label}/{id}.png'"
                     )
         return self
+
+    @property
+    def rendering(self) -> Rendering:
+        """How the images are decoded."""
+        return Rendering(self.white, self.background)
 
     @property
     def label_name(self) -> str:

@@ -80,6 +80,17 @@ def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[objec
         writer.writerows(rows)
 
 
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """What lies below a folder: each path's time, and its bytes if it is a file."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            path.stat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in sorted(folder.rglob("*"))
+    }
+
+
 def edit(path: Path, old: str, new: str) -> None:
     """Replace a piece of text that must be there."""
     text = path.read_text(encoding="utf-8")

@@ -14,8 +14,9 @@ from harness.audit.look import Looks, join, look_at
 from harness.audit.pictures import Pictures, see
 from harness.audit.probe import CLASSIFIED, Question, linear, make_folds, predict
 from harness.audit.score import gain_interval
-from harness.data.extra import FILE, NOTHING, Extra, read_extra, write_extra
+from harness.data.extra import NOTHING, Extra, read_extra, write_extra
 from harness.data.frame import read_frame
+from harness.data.state import EXTRA
 from harness.display import Display
 from harness.errors import ConfigError, DataError, nearest
 from harness.estimate import Estimate
@@ -53,12 +54,13 @@ def add(
     targets = pictures.table.targets
     paths, target = _given(given, targets)
     embed = None if pictures.eyes is None else pictures.eyes.embed
-    white = workspace.competition.data.white
+    rendering = workspace.competition.data.rendering
     with display.progress("looking", len(paths)) as advance:
-        looks = look_at(paths, embed, lambda done: advance(done, ""), white=white)
-    table = workspace.root / (workspace.competition.data.extra or FILE)
+        looks = look_at(paths, embed, lambda done: advance(done, ""), rendering=rendering)
+    table = workspace.root / EXTRA
     before = read_extra(table, targets) if table.exists() else NOTHING
-    there = [pictures.looks, *([look_at(before.paths, embed, white=white)] if len(before) else [])]
+    known = [look_at(before.paths, embed, rendering=rendering)] if len(before) else []
+    there = [pictures.looks, *known]
     everything = join([*there, looks])
     families = components(len(everything), find_copies(everything).pairs)
     reasons = refusals(families, pictures.trained, len(pictures.ids), looks.readable)

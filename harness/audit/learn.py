@@ -34,6 +34,7 @@ from harness.audit.shortcuts import (
 )
 from harness.data.findings import merge_groups
 from harness.data.images import Pixels, decode, find_images
+from harness.data.state import MAPS
 from harness.errors import ConfigError
 from harness.estimate import Estimate
 from harness.metrics import Metric
@@ -41,7 +42,6 @@ from harness.workspace import Workspace
 
 MOST_ROWS = 5000
 """Rows that probes look at: what they tell is clear from these."""
-MAPS = "data/audit"
 _RECOLOURED = 500
 _EXAMPLES = 4
 _OTHERS = 2
@@ -105,8 +105,8 @@ class Probed:
         """The pictures of some of the rows, as backbones see them."""
         ids = self.pictures.table.ids[self.rows[some]]
         paths = find_images(self.workspace.competition, self.workspace.root, ids)
-        white = self.workspace.competition.data.white
-        return np.stack([decode(path, (SIDE,), white)[0] for path in paths])
+        rendering = self.workspace.competition.data.rendering
+        return np.stack([decode(path, (SIDE,), rendering)[0] for path in paths])
 
 
 def twins(probed: Probed) -> list[str]:
@@ -142,15 +142,22 @@ def shortcuts(probed: Probed) -> list[str]:
     """What is learnt from cheap things, against what the pictures themselves tell."""
     question, looks = probed.question, probed.pictures.looks[probed.rows]
     right = probed.predicted.argmax(axis=1) == question.target
-    real, _, _ = balanced(question, right)
+    model, real = "the model", balanced(question, right)[0]
+    lines = ["shortcuts: what gives the class away, by the balanced accuracy of small classifiers"]
+    if probed.pictures.eyes is None:
+        model, real = "a perfect model", 1.0
+        lines.append(
+            "  no [[model]] has pretrained weights to compare with: only what reaches half of a "
+            "perfect score is an alarm"
+        )
     cheap = cheap_columns(looks)
     names, table = table_columns(probed.workspace, probed.pictures)
     if names:
         cheap["metadata"] = table[probed.rows]
     verdicts = [judge(name, question, values, real) for name, values in cheap.items()]
     shares = colour_shares(looks.colour)
-    lines = ["shortcuts: what gives the class away, by the balanced accuracy of small classifiers"]
-    lines += [f"  {line}" for line in sentences(verdicts, probed.names, question, shares, real)]
+    told = sentences(verdicts, probed.names, question, shares, real, model)
+    lines += [f"  {line}" for line in told]
     if probed.pictures.eyes is not None:
         lines += _other_colours(probed, right, real)
         lines += _maps(probed)
@@ -166,13 +173,16 @@ def growth(probed: Probed) -> list[str]:
     curve = measure(probed.columns, question.target, question.classes, probed.groups)
     gain = gain_of_doubling(curve)
     half = (gain.high - gain.low) / 2
+    probe = "a probe" if probed.pictures.eyes else "a probe of pixels (no pretrained weights)"
     lines = [
         f"more pictures: doubling the training set is worth {100 * gain.value:.1f} ± "
-        f"{100 * half:.1f} points of accuracy to a probe "
+        f"{100 * half:.1f} points of accuracy to {probe} "
         f"(now {100 - 100 * curve.errors[:, -1].mean():.1f} %)"
     ]
     if hungry := hungry_classes(curve, probed.names):
-        lines.append(f"  most for {' and '.join(hungry)}")
+        lines.append(
+            f"  most, as far as {len(curve.errors)} draws can tell, for {' and '.join(hungry)}"
+        )
     if probed.pictures.eyes is not None:
         lines += [
             f"  against it, {what} is worth {100 * worth.value:+.1f} points "
@@ -238,11 +248,11 @@ def _other_colours(probed: Probed, right: NDArray[np.bool_], real: float) -> lis
             fitted = linear(probed.columns[others], question.target[others])
             answer = predict(fitted, columns[inside], question.classes).argmax(axis=1)
             still[inside] = answer == question.target[some[inside]]
-    fall, low, _ = mean_interval(right[some] - still.astype(np.float64))
+    fall, low, high = mean_interval(right[some] - still.astype(np.float64))
     alarm = low > _FELL * (real - 1 / question.classes)
     return [
         f"  {'ALARM: ' if alarm else ''}with their hues turned, {still.mean():.0%} are recognised "
-        f"instead of {right[some].mean():.0%} (a fall of {fall:.2f})"
+        f"instead of {right[some].mean():.0%} (a fall of {fall:.2f}, {low:.2f} to {high:.2f})"
     ]
 
 

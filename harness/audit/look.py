@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data.images import Pixels, decode
+from harness.competition import Rendering
+from harness.data.images import USUAL, Pixels, any_transparent, decode
 from harness.errors import DataError
 from harness.files import digest, file_digest, replacing
 
@@ -68,14 +69,14 @@ def look_at(
     embed: Embed | None,
     progress: Callable[[int], None] = lambda done: None,
     *,
-    white: float | None = None,
+    rendering: Rendering = USUAL,
 ) -> Looks:
     """Look at every file once, in threads; a file that is gone counts as unreadable."""
     parts: list[Looks] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(paths), _AT_ONCE):
             # not beside the backbone: on the same cores both get slower (docs/decisions.md)
-            batch = list(pool.map(partial(_look, white=white), paths[start : start + _AT_ONCE]))
+            batch = list(pool.map(_look, paths[start : start + _AT_ONCE], repeat(rendering)))
             parts.append(_gather(batch, embed))
             progress(start + len(batch))
     return join(parts)
@@ -94,17 +95,18 @@ def cached_looks(
     folder: Path,
     progress: Callable[[int], None] = lambda done: None,
     *,
-    white: float | None = None,
+    rendering: Rendering = USUAL,
 ) -> Looks:
     """``look_at``, kept in ``folder`` as long as no file's name, length or time changes.
 
     ``embedding`` says what ``embed`` is.
     """
     stats = [(os.fspath(path), _stat(path)) for path in paths]
-    key = digest(_VERSION, embedding, f"{white}", *(f"{name}|{stat}" for name, stat in stats))
+    rendered = [rendering.key, *(["composited"] if any_transparent(paths) else [])]
+    key = digest(_VERSION, embedding, *rendered, *(f"{name}|{stat}" for name, stat in stats))
     file = folder / f"{key}.npz"
     if not file.exists():
-        looks = look_at(paths, embed, progress, white=white)
+        looks = look_at(paths, embed, progress, rendering=rendering)
         with replacing(file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **vars(looks))
     with np.load(file) as stored:
@@ -119,13 +121,13 @@ def _stat(path: Path) -> str:
     return f"{stat.st_size}|{stat.st_mtime_ns}"
 
 
-def _look(path: Path, white: float | None) -> _Look:
+def _look(path: Path, rendering: Rendering) -> _Look:
     try:
         content = file_digest(path)
     except (OSError, DataError):
         return _Look(f"gone: {path}")
     try:
-        fine, square = decode(path, (_FINE, SIDE), white)
+        fine, square = decode(path, (_FINE, SIDE), rendering)
         with Image.open(path) as image:
             width, height = image.size
     except DataError:

@@ -1,7 +1,7 @@
 """What ``python -m harness audit`` does: look at every picture, say what is odd, write it down."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +15,12 @@ from harness.audit.metadata import PIXELS, file_columns, table_columns
 from harness.audit.pictures import Pictures, see
 from harness.audit.probe import CLASSIFIED, linear, trees
 from harness.audit.quality import quality_findings
-from harness.data.corrections import FILE as CORRECTIONS
-from harness.data.corrections import Correction, append_correction
-from harness.data.findings import FILE, KINDS, Finding, Findings, write_findings
+from harness.data.corrections import Correction, append_corrections, read_corrections, standing
+from harness.data.findings import KINDS, Finding, Findings, write_findings
+from harness.data.state import CORRECTIONS, FINDINGS, SUMMARY
 from harness.display import Display
 from harness.files import write_text
 from harness.workspace import Workspace
-
-SUMMARY = "data/audit.txt"
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,8 @@ class Report:
     lines: tuple[str, ...]
 
 
-def audit(workspace: Workspace, display: Display, *, drop: Sequence[str] = ()) -> Report:
-    """Look at the data of a workspace and write data/audit.parquet and data/audit.txt.
-
-    ``drop`` are kinds of findings whose training images are left out from now on, by lines in
-    data/corrections.csv; a line ``undo`` takes one back.
-    """
+def audit(workspace: Workspace, display: Display) -> Report:
+    """Look at the data of a workspace and write the findings and their summary to audit/."""
     pictures = see(workspace, display)
     copies = find_copies(pictures.looks)
     found = quality_findings(pictures.looks, pictures.ids, pictures.parts)
@@ -61,9 +55,7 @@ def audit(workspace: Workspace, display: Display, *, drop: Sequence[str] = ()) -
             ]
         )
     findings = Findings(tuple(found), tuple(map(str, pictures.table.ids)))
-    write_findings(workspace.root / FILE, findings)
-    if drop:
-        sections.append(_drop(workspace.root, findings, drop))
+    write_findings(workspace.root / FINDINGS, findings)
     lines = tuple(line for section in sections for line in section)
     write_text(workspace.root / SUMMARY, "\n".join(lines) + "\n")
     return Report(findings, lines)
@@ -138,10 +130,25 @@ def _drift_lines(what: str, drift: Drift) -> list[str]:
     return lines
 
 
-def _drop(root: Path, findings: Findings, kinds: Sequence[str]) -> list[str]:
-    """Leave the training images of these kinds out, by corrections."""
-    ids = sorted({f.id for f in findings.of(*kinds) if f.part == "train"})
+def to_drop(findings: Findings, kinds: Sequence[str]) -> dict[str, str]:
+    """Return the kind of finding for which each training image would be left out, by id."""
+    found = {f.id: f.kind for f in reversed(findings.of(*kinds)) if f.part == "train"}
+    return dict(sorted(found.items()))
+
+
+def drop(root: Path, kind_of: Mapping[str, str]) -> None:
+    """Leave training images out from now on, by corrections that say for which finding."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    for id_ in ids:
-        append_correction(root / CORRECTIONS, Correction(now, id_, "drop"))
-    return [f"dropped: {len(ids)} training images, by lines in {CORRECTIONS}"]
+    lines = [Correction(now, id_, "drop", kind) for id_, kind in kind_of.items()]
+    append_corrections(root / CORRECTIONS, *lines)
+
+
+def restore(root: Path) -> tuple[int, int]:
+    """Take back what ``drop`` left out; (how many images that are, how many others stay out)."""
+    decided = standing(read_corrections(root / CORRECTIONS))
+    dropped = [one for one in decided.values() if one.action == "drop"]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    lines = [Correction(now, one.id, "undo") for one in dropped if one.label in KINDS]
+    if lines:
+        append_corrections(root / CORRECTIONS, *lines)
+    return len(lines), len(dropped) - len(lines)

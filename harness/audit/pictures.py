@@ -83,6 +83,6 @@ def see(workspace: Workspace, display: Display) -> Pictures:
             "" if eyes is None else eyes.name,
             workspace.cache / "audit",
             lambda done: advance(done, ""),
-            white=competition.data.white,
+            rendering=competition.data.rendering,
         )
     return Pictures(table, test_ids, looks, eyes)

@@ -24,14 +24,15 @@ from typing import Any
 from PIL import Image
 
 from harness.audit.suspects import Doubt
+from harness.competition import Rendering
 from harness.data.corrections import (
     ACTIONS,
     Correction,
-    append_correction,
+    append_corrections,
     read_corrections,
     standing,
 )
-from harness.data.images import decode
+from harness.data.images import USUAL, decode
 from harness.errors import DataError
 
 THUMBNAIL = 256
@@ -47,7 +48,7 @@ class Review:
     labels: Sequence[str]
     paths: Sequence[Path]
     corrections: Path
-    white: float | None = None
+    rendering: Rendering = USUAL
     now: Callable[[], str] = lambda: datetime.now(UTC).isoformat(timespec="seconds")
     lock: Lock = field(default_factory=Lock)
 
@@ -86,7 +87,7 @@ class Review:
             if action == "undo" and id_ not in standing(read_corrections(self.corrections)):
                 return self.items()  # nothing to take back
             label = label if action == "relabel" else ""
-            append_correction(self.corrections, Correction(self.now(), id_, action, label))
+            append_corrections(self.corrections, Correction(self.now(), id_, action, label))
             return self.items()
 
     def thumbnail(self, number: int) -> bytes:
@@ -96,7 +97,7 @@ class Review:
         """
         if not 0 <= number < len(self.paths):
             raise IndexError(number)
-        (pixels,) = decode(self.paths[number], (THUMBNAIL,), self.white)
+        (pixels,) = decode(self.paths[number], (THUMBNAIL,), self.rendering)
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, format="PNG")
         return stream.getvalue()

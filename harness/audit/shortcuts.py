@@ -38,7 +38,8 @@ class Verdict:
 def judge(name: str, question: Question, columns: Floats, real: float) -> Verdict:
     """Score what can be learnt from ``columns`` (rows, columns).
 
-    ``real`` is the balanced accuracy of the model that is trained; guessing has 1 / classes.
+    ``real`` is the balanced accuracy of the model that is trained, 1 where none is known; guessing
+    has 1 / classes.
     """
     right = question.out_of_fold(columns, trees).argmax(axis=1) == question.target
     score, low, high = balanced(question, right)
@@ -119,16 +120,20 @@ def sentences(
     question: Question,
     shares: Floats,
     real: float,
+    model: str = "the model",
 ) -> list[str]:
-    """What is to be said of the probes: one line each, alarms with the classes concerned."""
+    """What is to be said of the probes: one line each, alarms with the classes concerned.
+
+    ``model`` is what reaches ``real``.
+    """
     lines = []
     for verdict in verdicts:
         line = (
             f"{verdict.name}: balanced accuracy {verdict.score:.2f} "
-            f"({verdict.low:.2f} to {verdict.high:.2f}; the model's {real:.2f})"
+            f"({verdict.low:.2f} to {verdict.high:.2f}; {model}'s {real:.2f})"
         )
         if verdict.alarm:
-            line = f"ALARM: {line}, {verdict.share:.0%} of the model's gain"
+            line = f"ALARM: {line}, {verdict.share:.0%} of {model}'s gain"
         lines.append(line)
         if verdict.alarm:
             lines += _classes(verdict, names, question, shares)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from harness.audit.labels import average, suspects
 from harness.audit.probe import CLASSIFIED
-from harness.data.corrections import FILE, read_corrections, standing
+from harness.data.corrections import read_corrections, standing
+from harness.data.state import CORRECTIONS
 from harness.errors import ConfigError
 from harness.workspace import Workspace
 from harness.workspace.oof import oof_files, read_oof
@@ -29,11 +30,14 @@ class Doubt:
 class Doubts:
     """All doubts, the gravest first; the labels there are; the members that were asked.
 
-    ``wrong`` estimates how many labels are wrong, those that people have decided among them.
+    ``doubted`` of ``rows`` labels are not what the members answer; ``wrong`` estimates how many of
+    those are wrong, labels that people have decided among them.
     """
 
     found: tuple[Doubt, ...]
     wrong: int
+    doubted: int
+    rows: int
     labels: tuple[str, ...]
     members: tuple[str, ...]
 
@@ -48,14 +52,14 @@ def read_doubts(workspace: Workspace, *, most: int | None = None) -> Doubts:
         raise ConfigError(
             "competition.toml [competition]",
             f"task {task!r}: only labels of one class an image can be reviewed",
-            f"look at the worst rows of the OOF files yourself and write {FILE} by hand",
+            f"look at the worst rows of the OOF files yourself and write {CORRECTIONS} by hand",
         )
     training = read_training(workspace)
     members = [read_oof(file, training) for file in oof_files(workspace.oof)]
     rows = training.rows_in_folds
     probabilities = average([member.predictions for member in members])
     target: NDArray[np.int64] = training.target[rows].astype(np.int64)
-    decided = standing(read_corrections(workspace.root / FILE))
+    decided = standing(read_corrections(workspace.root / CORRECTIONS))
     names, ids = training.targets, training.ids[rows]
     doubted = suspects(target, probabilities)
     found = [
@@ -64,7 +68,8 @@ def read_doubts(workspace: Workspace, *, most: int | None = None) -> Doubts:
         if ids[s.row] not in decided or decided[ids[s.row]].action == "skip"
     ]
     wrong = sum(suspect.confident for suspect in doubted)
-    return Doubts(tuple(found[:most]), wrong, names, tuple(member.name for member in members))
+    asked = tuple(member.name for member in members)
+    return Doubts(tuple(found[:most]), wrong, len(doubted), len(rows), names, asked)
 
 
 def image_paths(workspace: Workspace, doubts: Doubts) -> list[Path]:

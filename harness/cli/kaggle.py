@@ -20,7 +20,7 @@ def fetch(workspace: "Workspace", display: Display) -> None:
     from harness.kaggle.download import fetch_data
 
     slug, kaggle = open_kaggle(workspace, display)
-    folder = workspace.root / "data"
+    folder = workspace.data_to_fill()
     made = fetch_data(kaggle, slug, folder, workspace.cache / "kaggle", display)
     display.say(f"data: {'fetched' if made else 'unchanged:'} the files of {slug} in {folder}")
 

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 def open_workspace(root: Path) -> tuple["Workspace", Display]:
     """The workspace in that folder, and where its steps say what they do."""
+    from harness.data.state import adopt
     from harness.workspace import Workspace
 
-    return Workspace.open(root), Display()
+    workspace, display = Workspace.open(root), Display()
+    if notice := adopt(root):
+        display.say(notice)
+    return workspace, display
 
 
 def command(verb: str, root: Path) -> str:
@@ -31,14 +35,15 @@ def command(verb: str, root: Path) -> str:
 
 def init(folder: Path, source: Path | None, display: Display) -> None:
     """A new competition.toml: a template, or filled in from what lies in ``source``."""
+    from harness.data.state import FOLDER
+    from harness.init.write import init_from
     from harness.workspace.template import write_template
 
     if source is None:
         display.say(f"wrote {write_template(folder)}: say there where your images and labels are")
         return
-    from harness.init.write import init_from
-
     path, questions = init_from(folder, source)
+    (folder / FOLDER).mkdir(exist_ok=True)  # what another workspace kept in the source is not ours
     asked = "1 question" if questions == 1 else f"{questions} questions"
     display.say(f"wrote {path}: {asked} for you in it; look at the metric in any case")
 
@@ -51,8 +56,8 @@ def data(workspace: "Workspace", display: Display) -> None:
 
     require_methods(workspace.competition.stack.methods)
     example = workspace.competition.data.example
-    if example and PREPARE[example](workspace.root / "data"):
-        display.say(f"data: the example {example!r} is laid out in {workspace.root / 'data'}")
+    if example and PREPARE[example](folder := workspace.data_to_fill()):
+        display.say(f"data: the example {example!r} is laid out in {folder}")
     for line in summarise(workspace.competition, workspace.root):
         display.say(line)
 
@@ -89,8 +94,8 @@ def fold(
     workspace: "Workspace", display: Display, *, fresh: bool = False, check: bool = False
 ) -> None:
     """Make, grow or check the folds."""
-    from harness.data.findings import FILE as FINDINGS
     from harness.data.findings import group_duplicates
+    from harness.data.state import FINDINGS
     from harness.data.summary import check_rows
     from harness.data.table import read_table
     from harness.fold.assign import FoldRules

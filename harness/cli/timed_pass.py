@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
         lambda progress: None,
         deadline=math.inf,
         clock=time.perf_counter,
-        white=workspace.competition.data.white,
+        rendering=workspace.competition.data.rendering,
     )
     loading = sum(stage.fixed_seconds for stage in plan.stages)
     loading += plan.costs.imports(stage.runtime for stage in plan.stages)

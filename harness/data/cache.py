@@ -22,21 +22,24 @@ from harness.files import digest, replacing, write_text
 ABANDONED_SECONDS = 24 * 3600
 """A temporary file that nobody wrote to for so long is a killed process's."""
 _PIECE = 1 << 24
+_VERSION = 2
 
 
 def cached_array(
     stem: Path,
     shape: tuple[int, ...],
     rows: Callable[[], Iterable[tuple[NDArray[np.uint8], str]]],
+    outdated: Callable[[], bool] = lambda: False,
 ) -> tuple[NDArray[np.uint8], str]:
     """(the array, memory-mapped and read-only; the digest of its rows' contents).
 
     ``rows`` gives each row and its content's digest, and is asked only if there is no sound array
-    yet. Whoever builds the same array at the same time writes the same bytes under another
-    temporary name, so that the last rename changes nothing. A DataError if the disk is too small.
+    yet, or an earlier version built it and ``outdated`` says so. Whoever builds the same array at
+    the same time writes the same bytes under another temporary name, so that the last rename
+    changes nothing. A DataError if the disk is too small.
     """
     array_file, note_file = stem.with_name(f"{stem.name}.npy"), stem.with_name(f"{stem.name}.json")
-    if (content := _verified(array_file, note_file, shape)) is None:
+    if (content := _verified(array_file, note_file, shape, outdated)) is None:
         content = _build(array_file, note_file, shape, rows)
     return np.load(array_file, mmap_mode="r"), content
 
@@ -46,8 +49,10 @@ def is_cached(stem: Path) -> bool:
     return stem.with_name(f"{stem.name}.json").exists()
 
 
-def _verified(array_file: Path, note_file: Path, shape: tuple[int, ...]) -> str | None:
-    """The content's digest if the array is whole and undamaged, else None.
+def _verified(
+    array_file: Path, note_file: Path, shape: tuple[int, ...], outdated: Callable[[], bool]
+) -> str | None:
+    """The content's digest if the array is whole, undamaged and not outdated, else None.
 
     Its bytes are summed again only if its size or time is not what it was after the last time.
     """
@@ -57,10 +62,13 @@ def _verified(array_file: Path, note_file: Path, shape: tuple[int, ...]) -> str 
         if array.shape != shape or array.dtype != np.uint8:
             return None
         seen = _size_and_time(array_file)
-        if note["verified"] != seen:
+        if note["verified"] != seen or note.get("version") != _VERSION:
             if _checksum(array) != note["checksum"]:
                 return None
-            write_text(note_file, json.dumps({**note, "verified": seen}))
+            if note.get("version") != _VERSION and outdated():
+                return None
+            new = {"verified": seen, "version": _VERSION}
+            write_text(note_file, json.dumps({**note, **new}))
         return str(note["content"])
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
@@ -97,6 +105,7 @@ def _build(
         "content": digest(*contents),
         "checksum": checksum.hexdigest(),
         "verified": _size_and_time(array_file),
+        "version": _VERSION,
     }
     write_text(note_file, json.dumps(note))
     return str(note["content"])

@@ -1,11 +1,11 @@
-"""data/corrections.csv: what people decided about single rows; the source table stays as it is.
+"""audit/corrections.csv: what people decided about single rows; the source table stays as it is.
 
 A line is ``time,id,action,label``. Lines are only ever added: ``undo`` takes back the row's last
 decision that stands. What stands last decides:
 
     keep      the label is right
     relabel   the label is ``label``
-    drop      the row is left out
+    drop      the row is left out; where ``audit`` dropped it, ``label`` is the kind of finding
     skip      not decided yet
 """
 
@@ -19,9 +19,9 @@ from typing import Literal, get_args
 
 import pandas as pd
 
+from harness.data.state import CORRECTIONS
 from harness.errors import DataError
 
-FILE = "data/corrections.csv"
 HEADER = ("time", "id", "action", "label")
 
 Action = Literal["keep", "relabel", "drop", "skip", "undo"]
@@ -30,7 +30,7 @@ ACTIONS: tuple[str, ...] = get_args(Action)
 
 @dataclass(frozen=True)
 class Correction:
-    """One line: ``time`` is UTC, as ISO 8601 has it; ``label`` is empty unless it relabels."""
+    """One line: ``time`` is UTC, as ISO 8601 has it; ``label`` is what the action says of it."""
 
     time: str
     id: str
@@ -76,7 +76,7 @@ def correct(
             raise DataError(
                 source,
                 f"id {id_!r} becomes {label!r}, which is no label of the table",
-                f"undo it: add a line with that id and the action 'undo' to {FILE}",
+                f"undo it: add a line with that id and the action 'undo' to {CORRECTIONS}",
             )
         for column in label_columns:
             value = label if one else str(int(column == label))
@@ -103,15 +103,15 @@ def read_corrections(path: Path) -> list[Correction]:
     return [Correction(time, id_, action, label) for time, id_, action, label in rows[1:]]  # type: ignore[arg-type]
 
 
-def append_correction(path: Path, correction: Correction) -> None:
-    """Add a line and return once it is on the disk."""
+def append_corrections(path: Path, *corrections: Correction) -> None:
+    """Add a line each and return once they are on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as stream:
         _cut_torn_line(stream)
-        rows = [] if stream.tell() else [HEADER]
+        rows: list[tuple[str, ...]] = [] if stream.tell() else [HEADER]
+        rows += [(one.time, one.id, one.action, one.label) for one in corrections]
         buffer = io.StringIO(newline="")
-        fields = (correction.time, correction.id, correction.action, correction.label)
-        csv.writer(buffer, lineterminator="\n").writerows([*rows, fields])
+        csv.writer(buffer, lineterminator="\n").writerows(rows)
         stream.write(buffer.getvalue().encode())
         stream.flush()
         os.fsync(stream.fileno())

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.frame import read_frame
+from harness.data.state import EXTRA
 from harness.errors import DataError, nearest
 from harness.files import write_text
 from harness.text import comparable
 
-FILE = "data/extra.csv"
 HEADER = ("file", "label", "weight", "source")
 
 
@@ -41,6 +41,13 @@ class Extra:
 
 
 NOTHING = Extra((), (), np.empty(0, np.int64), np.empty(0), ())
+
+
+def extra_table(root: Path, named: str | None) -> Path | None:
+    """Return the table that [data] extra names, if any; an earlier version's is in audit/ now."""
+    if named == "data/extra.csv" and not (root / named).exists():
+        named = EXTRA
+    return root / named if named else None
 
 
 def read_extra(path: Path, targets: Sequence[str]) -> Extra:

@@ -1,4 +1,4 @@
-"""data/audit.parquet: what ``audit`` found in the pictures, one row a finding."""
+"""audit/findings.parquet: what ``audit`` found in the pictures, one row a finding."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from harness.errors import DataError
 from harness.files import replacing
 
-FILE = "data/audit.parquet"
 _RUN = "run `python -m harness audit`"
 _IDS = b"harness.ids"
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from harness.competition import Competition
+from harness.competition import Competition, Rendering
 from harness.data.cache import cached_array
 from harness.data.locate import locate, nearest_file
 from harness.errors import DataError
@@ -36,6 +36,7 @@ OTHER_FORMATS = {
 CONVERT = "convert them to PNG or JPEG: docs/guide.md, 'Pictures in other forms'"
 WHITE = {"I": 65535.0, "F": 1.0}
 """What is white in grey of more than 8 bits, whole numbers and fractions, unless [data] says."""
+USUAL = Rendering()
 REDUCED = 2
 """A large JPEG is decoded smaller, but to no less than so many times the size asked for."""
 
@@ -99,10 +100,8 @@ def _patterns(competition: Competition, *, test: bool) -> tuple[str, ...]:
     return data.images if data.train else (posixpath.join(common_home(data.images), "{id}"),)
 
 
-def decode(path: Path, sizes: Sequence[int], white: float | None = None) -> list[Pixels]:
+def decode(path: Path, sizes: Sequence[int], rendering: Rendering = USUAL) -> list[Pixels]:
     """One image file, read once, as RGB squares (size, size, 3) of each of the sizes.
-
-    ``white`` is the value that becomes 255 in grey pictures of more than 8 bits (see ``WHITE``).
 
     The whole picture is kept and squeezed to the square; EXIF rotation is applied. A large JPEG is
     decoded at a half, a quarter or an eighth (libjpeg's scaling), which depends on its own size and
@@ -115,7 +114,7 @@ def decode(path: Path, sizes: Sequence[int], white: float | None = None) -> list
         opened = _open(data)
         decoded: dict[int, Image.Image] = {}
         for scale in dict.fromkeys(scales := [_jpeg_scale(opened, size) for size in sizes]):
-            decoded[scale] = _load(_open(data) if decoded else opened, scale, white)
+            decoded[scale] = _load(_open(data) if decoded else opened, scale, rendering)
         # grey pictures are resized before they get three channels: the same in less time
         return [
             np.asarray(_square(decoded[scale], size).convert("RGB"))
@@ -181,12 +180,12 @@ def _jpeg_scale(opened: Image.Image, size: int) -> int:
     return next((scale for scale in (8, 4, 2) if spare >= scale), 1)
 
 
-def _load(opened: Image.Image, scale: int, white: float | None) -> Image.Image:
+def _load(opened: Image.Image, scale: int, rendering: Rendering) -> Image.Image:
     if scale > 1:
         opened.draft(None, (opened.width // scale, opened.height // scale))
     turn = _turn(opened)
     image = opened if turn is None else opened.transpose(turn)
-    return image if image.mode == "L" else _rgb(image, white)
+    return image if image.mode == "L" and not _has_alpha(image) else _rgb(image, rendering)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -202,7 +201,7 @@ class ImageCache:
     """Decoded images, memory-mapped: ``pixels`` (rows, size, size, 3), in the order asked for."""
 
     pixels: Pixels
-    content: str  # digest of the image files' bytes, in that order, and of white where it is set
+    content: str  # digest of the image files' bytes, in that order, and of how they are rendered
 
 
 def cache_bytes(rows: int, size: int) -> int:
@@ -216,9 +215,9 @@ def cached_images(
     folder: Path,
     progress: Callable[[int], None] = lambda done: None,
     *,
-    white: float | None = None,
+    rendering: Rendering = USUAL,
 ) -> ImageCache:
-    """All images at one size, decoded at most once per workspace, ``white`` as for ``decode``.
+    """All images at one size, decoded at most once per workspace.
 
     The cache's name is the digest of the files' paths, lengths and times; what it holds is
     identified by the digest of their bytes. ``progress`` is told how many are done. A DataError if
@@ -227,32 +226,57 @@ def cached_images(
 
     def rows() -> Iterator[tuple[Pixels, str]]:
         for row, ((pixels,), content) in enumerate(
-            map_images(_decode_and_digest, paths, (size,), white)
+            map_images(_decode_and_digest, paths, (size,), rendering)
         ):
             yield pixels, content
             progress(row + 1)
 
     pixels, content = cached_array(
-        folder / cache_key(paths, size, white), (len(paths), size, size, 3), rows
+        folder / cache_key(paths, size, rendering),
+        (len(paths), size, size, 3),
+        rows,
+        lambda: any_transparent(paths),  # which an earlier version dropped
     )
     return ImageCache(pixels, content)
 
 
-def cache_key(paths: Sequence[Path], size: int, white: float | None = None) -> str:
+def cache_key(paths: Sequence[Path], size: int, rendering: Rendering = USUAL) -> str:
     """The name of these images' cache at a size; an OSError if one is missing."""
     stats = [(os.fspath(path), path.stat()) for path in paths]
     return digest(
         CACHE_VERSION,
-        f"{size} {white}",
+        f"{size} {rendering.key}",
         *(f"{name}|{s.st_size}|{s.st_mtime_ns}" for name, s in stats),
     )
 
 
 def _decode_and_digest(
-    path: Path, sizes: Sequence[int], white: float | None
+    path: Path, sizes: Sequence[int], rendering: Rendering
 ) -> tuple[list[Pixels], str]:
-    content = file_digest(path)
-    return decode(path, sizes, white), digest(content, f"{white}") if white else content
+    content, pixels = file_digest(path), decode(path, sizes, rendering)
+    if rendering.white:
+        content = digest(content, f"{rendering.white}")
+    return pixels, digest(content, rendering.background) if _is_transparent(path) else content
+
+
+def any_transparent(paths: Iterable[Path]) -> bool:
+    """Return whether a pixel of any of the pictures is transparent; most formats say no at once."""
+    return any(map_images(_is_transparent, paths))
+
+
+def _is_transparent(path: Path) -> bool:
+    """Return whether a pixel of the picture is transparent; False if it cannot be read."""
+    try:
+        require_file(path)
+        with Image.open(path, formats=FORMATS) as image:
+            return _has_alpha(image) and bool(np.asarray(image.convert("RGBA"))[..., 3].min() < 255)
+    except Exception:  # whatever a decoder makes of a damaged file
+        return False
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    """Return whether pixels may be transparent, by the picture's header."""
+    return image.has_transparency_data and image.mode[0] not in WHITE
 
 
 def map_images(
@@ -272,13 +296,15 @@ def map_images(
                 future.cancel()
 
 
-def _rgb(image: Image.Image, white: float | None) -> Image.Image:
-    """Eight bits a channel; deeper grey from 0 to ``white`` instead of being clipped at 255."""
+def _rgb(image: Image.Image, rendering: Rendering) -> Image.Image:
+    """Eight bits a channel; deeper grey from 0 to white instead of being clipped at 255."""
     if image.mode[0] in WHITE:
-        values = np.asarray(image).astype(np.float64) * (255 / (white or WHITE[image.mode[0]]))
+        white = rendering.white or WHITE[image.mode[0]]
+        values = np.asarray(image).astype(np.float64) * (255 / white)
         return Image.fromarray(np.nan_to_num(values).clip(0, 255).round().astype(np.uint8))
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # as Pillow asks: the palette's entries may be transparent
+    if _has_alpha(image):
+        below = Image.new("RGBA", image.size, rendering.background)
+        image = Image.alpha_composite(below, image.convert("RGBA"))
     return image.convert("RGB")
 
 

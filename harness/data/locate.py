@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.competition import DataSection
 from harness.data.sound import MOST_CHARACTERS
+from harness.data.state import FOLDER
 from harness.errors import DataError
 from harness.patterns import common_home, fill, home, level_regex
 from harness.text import file_key, slashed
@@ -21,13 +22,14 @@ MOST_NEAR = 10_000
 def match_files(patterns: Sequence[str], root: Path) -> dict[str, Mapping[str, str]]:
     """Path below the patterns' common home → what the names in braces stand for, sorted by path.
 
-    Hidden files are left out. A DataError if a home is no folder, or a link leads out of it.
+    Hidden files and what ``audit`` and ``add`` keep are left out. A DataError if a home is no
+    folder, or a link leads out of it.
     """
     found: dict[str, Mapping[str, str]] = {}
     below = common_home(patterns)
     for pattern in patterns:
         levels = pattern[len(home(pattern)) :].lstrip("/").split("/")
-        for path, columns in _walk(root / home(pattern), levels):
+        for path, columns in _walk(root / home(pattern), levels, "" if home(pattern) else FOLDER):
             relative = os.path.relpath(path, root / below).replace(os.sep, "/")
             found[relative] = columns
     return dict(sorted(found.items()))
@@ -54,8 +56,13 @@ def listed_test_ids(data: DataSection, root: Path) -> list[str]:
     return ids
 
 
-def _walk(folder: Path, levels: Sequence[str]) -> Iterable[tuple[str, dict[str, str]]]:
-    """Every file below ``folder`` whose path fits the pattern's ``levels``, with its columns."""
+def _walk(
+    folder: Path, levels: Sequence[str], left_out: str
+) -> Iterable[tuple[str, dict[str, str]]]:
+    """Every file below ``folder`` whose path fits the pattern's ``levels``, with its columns.
+
+    ``left_out`` is a folder in it that is not entered.
+    """
     if not folder.is_dir():
         raise DataError(folder, "there is no such folder", "check [data] in competition.toml")
     real_home = os.path.realpath(folder)
@@ -65,7 +72,8 @@ def _walk(folder: Path, levels: Sequence[str]) -> Iterable[tuple[str, dict[str, 
         level, last = level_regex(levels[depth]), depth == len(levels) - 1
         with os.scandir(here) as entries:
             for entry in entries:
-                fits = None if entry.name.startswith(".") else level.fullmatch(entry.name)
+                skipped = entry.name.startswith(".") or (depth == 0 and entry.name == left_out)
+                fits = None if skipped else level.fullmatch(entry.name)
                 if not fits or not _leads_to(entry.is_file if last else entry.is_dir):
                     continue
                 if entry.is_symlink():

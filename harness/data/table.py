@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.competition import Competition
-from harness.data.corrections import FILE as CORRECTIONS
 from harness.data.corrections import correct, read_corrections, standing
 from harness.data.frame import (
     Column,
@@ -29,6 +28,7 @@ from harness.data.labels import make_targets
 from harness.data.locate import match_files
 from harness.data.sample import Sample, read_sample
 from harness.data.sound import require_printable, sound_ids
+from harness.data.state import CORRECTIONS
 from harness.errors import ConfigError, DataError
 from harness.patterns import common_home, placeholders
 from harness.text import comparable, id_key
@@ -55,7 +55,7 @@ class Table:
 
 
 def read_table(competition: Competition, root: Path) -> Table:
-    """The training table of a workspace, as corrected by ``data/corrections.csv``.
+    """The training table of a workspace, as corrected by ``audit/corrections.csv``.
 
     A DataError names the file, the row and the mend.
     """

@@ -87,7 +87,7 @@ def disk(workspace: Workspace, untrained: Sequence[ModelSection], paths: Sequenc
     images = sum(
         cache_bytes(len(paths), size)
         for size in sizes
-        if not is_cached(folder / cache_key(paths, size, workspace.competition.data.white))
+        if not is_cached(folder / cache_key(paths, size, workspace.competition.data.rendering))
     )
     kept = sum(
         _weights_bytes(model.backbone) * (folds.k * folds.repeats if model.mode != "probe" else 1)

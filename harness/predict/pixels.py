@@ -8,7 +8,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.images import Pixels, decode
+from harness.competition import Rendering
+from harness.data.images import USUAL, Pixels, decode
 from harness.errors import DataError
 from harness.predict.engines.kinds import cores
 
@@ -22,8 +23,8 @@ class PixelStore:
     """Images as uint8 squares, each file decoded once for all ``sizes`` while memory allows.
 
     ``limit`` is how many bytes of pixels are kept after they were read; what does not fit is
-    decoded again when it is asked for again. ``white`` is as for ``decode``. Rows are positions in
-    ``paths``. For one thread; use it as a context manager, which ends the decoding threads.
+    decoded again when it is asked for again. Rows are positions in ``paths``. For one thread; use
+    it as a context manager, which ends the decoding threads.
     """
 
     def __init__(
@@ -33,12 +34,12 @@ class PixelStore:
         *,
         limit: int,
         ahead: int = AHEAD,
-        white: float | None = None,
+        rendering: Rendering = USUAL,
     ) -> None:
         self.errors: dict[int, DataError] = {}
         self.kept_bytes = 0
         self._paths, self._sizes = paths, tuple(sorted(set(sizes)))
-        self._limit, self._ahead, self._white = limit, ahead, white
+        self._limit, self._ahead, self._rendering = limit, ahead, rendering
         self._kept: dict[int, Mapping[int, Pixels]] = {}
         self._pending: dict[int, Future[Decoded]] = {}
         self._pool = ThreadPoolExecutor(cores())
@@ -101,7 +102,7 @@ class PixelStore:
     def _begin(self, row: int) -> Future[Decoded]:
         if row in self._pending:
             return self._pending.pop(row)
-        return self._pool.submit(_decode, self._paths[row], self._sizes, self._white)
+        return self._pool.submit(_decode, self._paths[row], self._sizes, self._rendering)
 
     def _keep(self, row: int, decoded: Decoded) -> None:
         if isinstance(decoded, DataError):
@@ -111,9 +112,9 @@ class PixelStore:
             self.kept_bytes += _bytes(decoded)
 
 
-def _decode(path: Path, sizes: tuple[int, ...], white: float | None) -> Decoded:
+def _decode(path: Path, sizes: tuple[int, ...], rendering: Rendering) -> Decoded:
     try:
-        return dict(zip(sizes, decode(path, sizes, white), strict=True))
+        return dict(zip(sizes, decode(path, sizes, rendering), strict=True))
     except DataError as error:
         return error
     except Exception as error:  # whatever a decoder makes of a damaged file, the rest goes on

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.images import Pixels
+from harness.competition import Rendering
+from harness.data.images import USUAL, Pixels
 from harness.errors import DataError
 from harness.predict.pixels import PixelStore
 from harness.predict.views import predict_views
@@ -59,7 +60,7 @@ def predict_images(
     targets: int,
     progress: Callable[[int], None],
     *,
-    white: float | None = None,
+    rendering: Rendering = USUAL,
     views: Sequence[str] = ("identity",),
 ) -> tuple[dict[str, NDArray[np.float32]], dict[int, DataError]]:
     """({member: probabilities (rows, targets)}, {row: why its image cannot be read}).
@@ -72,7 +73,7 @@ def predict_images(
     sizes = {member.image_size for member in members.values()}
     chunk = max(member.chunk for member in members.values())
     a_chunk = chunk * sum(3 * size**2 for size in sizes)
-    with PixelStore(paths, sizes, limit=a_chunk, ahead=chunk, white=white) as store:
+    with PixelStore(paths, sizes, limit=a_chunk, ahead=chunk, rendering=rendering) as store:
         for start in range(0, len(paths), chunk):
             rows = np.arange(start, min(start + chunk, len(paths)))
             read = {size: store.read(rows, size) for size in sizes}

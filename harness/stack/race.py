@@ -353,9 +353,12 @@ class Race:
 
     def _pixels(self, size: int, paths: list[Path]) -> Pixels:
         with self.display.progress(f"reading at {size} px", len(paths)) as advance:
-            cache, white = self.workspace.cache / "images", self.workspace.competition.data.white
+            cache, rendering = (
+                self.workspace.cache / "images",
+                self.workspace.competition.data.rendering,
+            )
             return cached_images(
-                paths, size, cache, lambda done: advance(done, ""), white=white
+                paths, size, cache, lambda done: advance(done, ""), rendering=rendering
             ).pixels
 
 

@@ -84,7 +84,7 @@ def promise(
     least = nothing.costs.start + min(runtimes, default=0.0)
     inputs = digest(
         ensemble.digest,
-        f"{budget:g} {competition.data.white}",
+        f"{budget:g} {competition.data.rendering.key}",
         _ids_digest(competition.data, workspace.root),
         file_digest(plans_file(workspace)),
     )
@@ -223,7 +223,7 @@ def predict_within(
             write,
             deadline=deadline,
             clock=elapsed,
-            white=workspace.competition.data.white,
+            rendering=workspace.competition.data.rendering,
             warn=lambda message: display.say(f"warning: {message}"),
             advance=advance,
         )

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.images import Pixels
+from harness.competition import Rendering
+from harness.data.images import USUAL, Pixels
 from harness.errors import DataError
 from harness.predict.pixels import PixelStore
 from harness.predict.plan import Combine, Plan, urgency
@@ -58,7 +59,7 @@ def follow(
     *,
     deadline: float,
     clock: Clock,
-    white: float | None = None,
+    rendering: Rendering = USUAL,
     warn: Callable[[str], None] = lambda message: None,
     advance: Callable[[int, str], None] = lambda done, note: None,
 ) -> Progress:
@@ -83,7 +84,9 @@ def follow(
         )
 
     ahead = 2 * BATCH
-    with PixelStore(paths, sizes or {32}, limit=KEPT_PIXELS, ahead=ahead, white=white) as store:
+    with PixelStore(
+        paths, sizes or {32}, limit=KEPT_PIXELS, ahead=ahead, rendering=rendering
+    ) as store:
         store.prefetch(range(min(ahead, rows)))
         while not isinstance(action := follower.next(clock()), Stop):
             before = clock()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.images import find_images
+from harness.data.images import USUAL, find_images
 from harness.data.metadata import encode
 from harness.data.sample import Sample, read_sample, read_test_ids
 from harness.data.table import read_metadata
@@ -39,7 +39,7 @@ class TestRows:
 def read_test_rows(workspace: Workspace, ensemble: Ensemble) -> TestRows:
     """What is to be predicted; images may be missing, but not all of them."""
     competition, root = workspace.competition, workspace.root
-    _require_same_white(workspace, ensemble)
+    _require_same_rendering(workspace, ensemble)
     if sample := read_sample(competition, root):
         require_columns(competition, sample.target_columns, ensemble.targets)
     ids = read_test_ids(competition, root)
@@ -53,19 +53,21 @@ def read_test_rows(workspace: Workspace, ensemble: Ensemble) -> TestRows:
     )
 
 
-def _require_same_white(workspace: Workspace, ensemble: Ensemble) -> None:
-    """A WorkspaceError if a member was trained on brighter or darker pictures than these."""
-    asked = workspace.competition.data.white
+def _require_same_rendering(workspace: Workspace, ensemble: Ensemble) -> None:
+    """A WorkspaceError if a member was trained on pictures that were decoded in another way."""
+    asked = vars(workspace.competition.data.rendering)
     for name in ensemble.members:
         folder = workspace.models / name
         if not (folder / "run.json").exists():
             continue  # another tool's
-        if (trained := read_run(folder)["identity"].get("white")) != asked:
-            raise WorkspaceError(
-                folder,
-                f"was trained with white = {trained}, and competition.toml says {asked}",
-                f"set it back, or {retrain(folder)}",
-            )
+        identity = read_run(folder)["identity"]
+        for key, value in asked.items():
+            if (trained := identity.get(key, vars(USUAL)[key])) != value:
+                raise WorkspaceError(
+                    folder,
+                    f"was trained with {key} = {trained}, and competition.toml says {value}",
+                    f"set it back, or {retrain(folder)}",
+                )
 
 
 def submission_text(

@@ -112,7 +112,7 @@ def _predict(
                 rows.paths,
                 len(ensemble.targets),
                 lambda done: advance(done, ""),
-                white=workspace.competition.data.white,
+                rendering=workspace.competition.data.rendering,
                 views=workspace.competition.views,
             )
         readable = np.setdiff1d(np.arange(len(rows.paths)), list(broken))

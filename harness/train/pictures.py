@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.extra import NOTHING, Extra, read_extra
-from harness.data.images import ImageCache, cache_bytes, cached_images, find_images
+from harness.data.extra import NOTHING, Extra, extra_table, read_extra
+from harness.data.images import USUAL, ImageCache, cache_bytes, cached_images, find_images
 from harness.data.sample import read_test_ids
 from harness.errors import ConfigError, WorkspaceError
 from harness.files import digest
@@ -43,7 +43,7 @@ class Pictures:
     @cached_property
     def extra(self) -> Extra:
         """Pictures beside the table: trained on in every fold, validated in none."""
-        table = self.workspace.competition.data.extra
+        table = extra_table(self.workspace.root, self.workspace.competition.data.extra)
         if table is None:
             return NOTHING
         if self.training.task in ("multilabel", "regression"):
@@ -52,7 +52,7 @@ class Pictures:
                 f"'extra' pictures have one class each, and the task is {self.training.task!r}",
                 "remove 'extra'",
             )
-        return read_extra(self.workspace.root / table, self.training.targets)
+        return read_extra(table, self.training.targets)
 
     @cached_property
     def extra_images(self) -> ImageCache:
@@ -62,8 +62,9 @@ class Pictures:
     def identity(self) -> dict[str, Any]:
         """What a run depends on, of all this."""
         identity: dict[str, Any] = {"images": self.images.content}
-        if white := self.workspace.competition.data.white:
-            identity["white"] = white
+        rendering = self.workspace.competition.data.rendering
+        usual = vars(USUAL)
+        identity |= {key: said for key, said in vars(rendering).items() if said != usual[key]}
         if len(self.extra):
             counts = self.extra.target.tobytes() + self.extra.weight.tobytes()
             identity["extra"] = digest(self.extra_images.content, counts)
@@ -161,5 +162,5 @@ class Pictures:
                 size,
                 self.workspace.cache / "images",
                 lambda done: advance(done, ""),
-                white=self.workspace.competition.data.white,
+                rendering=self.workspace.competition.data.rendering,
             )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.competition import FILE_NAME, Competition, load_competition
+from harness.errors import WorkspaceError
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,14 @@ class Workspace:
     def open(cls, root: Path) -> "Workspace":
         """The workspace in that folder; a ConfigError if its competition.toml is not sound."""
         return cls(root, load_competition(root / FILE_NAME))
+
+    def data_to_fill(self) -> Path:
+        """data/, to lay files out in; a WorkspaceError if it is a link to other people's files."""
+        folder = self.root / "data"
+        if folder.is_symlink():
+            found = f"is a link to {folder.resolve()}, where nothing is ever written"
+            raise WorkspaceError(folder, found, "remove the link")
+        return folder
 
     @property
     def folds(self) -> Path:

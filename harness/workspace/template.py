@@ -26,8 +26,9 @@ id = "id"
 label = "label"              # or labels = ["a", "b"] for one column a class
 # classes = ["cat", "dog"]   # the order: of two, the second is asked for; of a scale, lowest first
 # group = "patient"          # rows that must stay on one side of every split
+# background = "white"       # behind transparent pictures: "white" | "black" | "#rrggbb"
 # invariances = ["hflip"]    # what never changes a label: "hflip", "vflip", "rot90"
-# extra = "data/extra.csv"   # pictures to train on and never to validate on (`add` makes it)
+# extra = "audit/extra.csv"  # pictures to train on and never to validate on (`add` makes it)
 
 [folds]
 k = 5

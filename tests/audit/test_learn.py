@@ -65,10 +65,36 @@ def test_a_tied_colour_rings_and_names_its_classes(probed: Probed) -> None:
     assert any("class stop" in line and "red" in line for line in lines)
     assert any("class go" in line and "green" in line for line in lines)
     assert any("ALARM: with their hues turned" in line for line in lines)
-    maps = sorted((probed.workspace.root / "data/audit").iterdir())
+    maps = sorted((probed.workspace.root / "audit/maps").iterdir())
     assert [path.name for path in maps] == ["class-0.png", "class-1.png"]
     with Image.open(maps[0]) as image:
         assert image.size == (256, 128)
+
+
+def test_without_eyes_little_is_an_alarm(tmp_path: Path) -> None:
+    """Lamps whose colour tells the class two times in three, and nothing to compare that with."""
+    random = np.random.default_rng(1)
+    (tmp_path / "data/images").mkdir(parents=True)
+    rows = []
+    for number in range(80):
+        label = number % 2
+        shown = label if random.random() < 0.65 else 1 - label
+        pixels = random.integers(60, 160, (64, 64, 1)).repeat(3, axis=2)
+        y, x = random.integers(0, 40, 2)
+        pixels[y : y + 24, x : x + 24] = ((200, 30, 30), (30, 180, 40))[shown]
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"data/images/{number}.png")
+        rows.append((str(number), ("stop", "go")[label]))
+    write_table(tmp_path / "data/train.csv", ["id", "label"], rows)
+    (tmp_path / "competition.toml").write_text(TOML.replace('test = "data/test.csv"\n', ""))
+    workspace = Workspace.open(tmp_path)
+    seen = see(workspace, Display())
+    assert seen.eyes is None
+    probed = Probed(workspace, seen, find_copies(seen.looks))
+    lines = shortcuts(probed)
+    assert "no [[model]] has pretrained weights" in lines[1]
+    assert not [line for line in lines if "ALARM" in line]
+    assert "a perfect model's 1.00" in lines[2]
+    assert "a probe of pixels" in growth(probed)[0]
 
 
 def test_twins_are_kept_together(probed: Probed) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,19 @@ import pyarrow.parquet as pq
 import pytest
 from audit.pictures import ALTERATIONS, scene
 from PIL import Image
-from tiny import CLASSES, edit, write_table
+from tiny import CLASSES, edit, tree, write_table
 
+from harness.audit.review import ReviewServer
 from harness.audit.suspects import read_doubts
-from harness.data.corrections import FILE as CORRECTIONS
-from harness.data.findings import FILE, read_findings
+from harness.cli import main
+from harness.cli.audit import _drop as leave_out
+from harness.competition import load_competition
+from harness.data.corrections import Correction, append_corrections, read_corrections, standing
+from harness.data.findings import Finding, Findings, read_findings
+from harness.data.state import CORRECTIONS, EXTRA, FINDINGS
+from harness.data.table import read_table
+from harness.display import Display
+from harness.errors import ConfigError
 from harness.workspace import Workspace
 from harness.workspace.folds import read_folds
 
@@ -47,9 +56,9 @@ def pictures(workspace: Path) -> Path:
 
 def test_audit_writes_what_it_found(pictures: Path, harness: Harness, capsys) -> None:
     assert harness("audit") == 0
-    table = pq.read_table(pictures / FILE)
+    table = pq.read_table(pictures / FINDINGS)
     assert table.column_names[:4] == ["id", "kind", "severity", "partner"]
-    told = {(f.id, f.kind, f.partner) for f in read_findings(pictures / FILE).found}
+    told = {(f.id, f.kind, f.partner) for f in read_findings(pictures / FINDINGS).found}
     assert {
         ("042", "near_duplicate", "000"),
         ("043", "near_duplicate", "001"),
@@ -60,7 +69,7 @@ def test_audit_writes_what_it_found(pictures: Path, harness: Harness, capsys) ->
     } <= told
     assert sum(kind in ("near_duplicate", "leak_train_test") for _, kind, _ in told) == 4
     said = capsys.readouterr().out
-    summary = (pictures / "data/audit.txt").read_text()
+    summary = (pictures / "audit/summary.txt").read_text()
     assert "leak train test: 1, such as '004' and '045'" in summary
     assert all(line in said for line in summary.splitlines())
 
@@ -68,7 +77,7 @@ def test_audit_writes_what_it_found(pictures: Path, harness: Harness, capsys) ->
 def test_folds_keep_copies_together(pictures: Path, harness: Harness, capsys) -> None:
     edit(pictures / "competition.toml", "k = 3\n", "k = 3\ngroup_duplicates = true\n")
     assert harness("fold") == 2
-    assert "audit.parquet: there is no such file" in capsys.readouterr().err
+    assert "findings.parquet: there is no such file" in capsys.readouterr().err
     assert harness("audit") == 0
     assert harness("fold") == 0
     folds = read_folds(pictures / "folds")
@@ -90,6 +99,72 @@ def test_leaks_are_dropped_on_demand_and_only_once(
     assert not {"004", "005"} & set(read_folds(pictures / "folds").ids)
     assert harness("audit", "--drop", "leak_train_test") == 0
     assert "dropped: 0 training images" in capsys.readouterr().out
+    append_corrections(pictures / CORRECTIONS, Correction("now", "000", "drop"))
+    assert harness("audit", "--restore") == 0
+    said = capsys.readouterr().out
+    assert "restored: 2 training images" in said
+    assert "1 that `review` or an earlier version dropped stay left out" in said
+    assert "findings" not in said  # it looked at nothing
+    assert sorted(standing(read_corrections(pictures / CORRECTIONS))) == ["000"]
+    assert harness("audit", "--restore") == 0
+    assert "restored: 0 training images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rows", "sure", "answer", "refused"),
+    [
+        (5, False, None, False),  # of 100
+        (6, False, None, True),  # nobody is there to be asked
+        (6, False, False, True),
+        (6, False, True, False),
+        (6, True, None, False),
+    ],
+)
+def test_more_than_a_twentieth_is_dropped_on_a_second_word_only(
+    rows: int,
+    sure: bool,
+    answer: bool | None,
+    refused: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: answer is not None, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda question: answer)
+    found = [Finding(str(row), "dark", 0.5) for row in range(rows)]
+    found += [Finding("0", "blurred", 0.9), Finding("50", "blank", 0.9)]
+    found.append(Finding("60", "dark", 0.9, part="test"))
+    findings = Findings(tuple(found), tuple(str(row) for row in range(100)))
+    with pytest.raises(ConfigError, match="nothing was left out") if refused else nullcontext():
+        leave_out(tmp_path, Display(), findings, ["dark", "blurred"], sure=sure)
+    said = capsys.readouterr().out
+    assert f"would leave out {rows} of 100 training images (blurred 1, dark {rows - 1})" in said
+    decided = standing(read_corrections(tmp_path / CORRECTIONS))
+    assert sorted(decided) == ([] if refused else [str(row) for row in range(rows)])
+
+
+def test_the_source_stays_as_it_is_and_what_is_kept_is_no_class(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Class folders at the root of a download that another workspace reads, too."""
+    source, here = tmp_path / "download", tmp_path / "work"
+    for number in range(24):
+        (source / CLASSES[number % 3]).mkdir(parents=True, exist_ok=True)
+        scene(number, 48).save(source / CLASSES[number % 3] / f"{number}.png")
+    (source / "ant/0.png").write_bytes(b"")
+    (tmp_path / "given/bee").mkdir(parents=True)
+    scene(900, 48).save(tmp_path / "given/bee/new.png")
+    before = tree(source)
+    assert main(["init", str(here), "--from", str(source)]) == 0
+    text = (here / "competition.toml").read_text(encoding="utf-8")
+    (here / "competition.toml").write_text(text.partition("# One [[model]]")[0], encoding="utf-8")
+    for arguments in (["audit", "--drop", "unreadable"], ["add", str(tmp_path / "given")]):
+        assert main([*arguments, "-C", str(here)]) == 0, capsys.readouterr().err
+    table = read_table(load_competition(here / "competition.toml"), here)
+    assert table.targets == CLASSES
+    assert len(table.ids) == 23
+    assert tree(source) == before
+    assert (here / EXTRA).exists()
 
 
 def test_an_unknown_kind_is_refused(harness: Harness, capsys) -> None:
@@ -98,19 +173,26 @@ def test_an_unknown_kind_is_refused(harness: Harness, capsys) -> None:
 
 
 def test_planted_wrong_labels_are_listed_for_review(
-    workspace: Path, harness: Harness, capsys
+    workspace: Path, harness: Harness, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edit(workspace / "data/train.csv", "003,ant", "003,bee")
+    source = tree(workspace / "data")
     assert harness("fold") == 0
     assert harness("train", "--only", "probe") == 0
     capsys.readouterr()
     assert harness("review", "--list") == 0
-    assert "003" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "003" in said
+    assert "of 30 labels. An estimated " in said
     doubts = read_doubts(Workspace.open(workspace))
-    assert "003" in [doubt.id for doubt in doubts.found[:3]]
-    with (workspace / CORRECTIONS).open("w") as stream:
-        stream.write("time,id,action,label\nnow,003,keep,\n")
+    place = [doubt.id for doubt in doubts.found].index("003")
+    assert place < 3
+    assert doubts.wrong <= doubts.doubted <= 30
+    decision = {"item": place, "action": "keep"}
+    monkeypatch.setattr(ReviewServer, "serve_forever", lambda self: self.review.decide(decision))
+    assert harness("review", "--no-open") == 0
     assert "003" not in [doubt.id for doubt in read_doubts(Workspace.open(workspace)).found]
+    assert tree(workspace / "data") == source
 
 
 def test_review_needs_classes(workspace: Path, harness: Harness, capsys) -> None:
@@ -143,18 +225,18 @@ def test_add_takes_new_pictures_and_refuses_copies(
     assert "took 2 pictures" in said
     for reason in ("a test image", "a labelled image", "another one", "cannot be read"):
         assert reason in said
-    assert 'extra = "data/extra.csv"' in said
-    with (pictures / "data/extra.csv").open(newline="") as stream:
+    assert 'extra = "audit/extra.csv"' in said
+    with (pictures / "audit/extra.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["label"], row["weight"], row["source"]) for row in rows] == [
         ("ant", "0.5", "web")
     ] * 2
     for row in rows:
-        with Image.open(pictures / "data" / row["file"]) as image:
+        with Image.open(pictures / "audit" / row["file"]) as image:
             assert image.size == (96, 96)
     assert harness("add", str(given_folder)) == 0
     assert "refused 3: added before" in capsys.readouterr().out
-    with (pictures / "data/extra.csv").open(newline="") as stream:
+    with (pictures / "audit/extra.csv").open(newline="") as stream:
         assert list(csv.DictReader(stream)) == rows
 
 
@@ -164,11 +246,11 @@ def test_add_refuses_what_is_no_class(pictures: Path, tmp_path: Path, harness: H
     assert harness("add", str(tmp_path / "given")) == 2
     assert "'cow' of '1.png' is no class" in capsys.readouterr().err
     assert harness("add", str(tmp_path / "nothing.csv")) == 2
-    assert not (pictures / "data/extra.csv").exists()
+    assert not (pictures / "audit/extra.csv").exists()
 
 
 def test_a_table_of_files_is_taken_too(pictures: Path, given_folder: Path, harness: Harness):
     write_table(given_folder / "more.csv", ["file", "label"], [["ant/other.png", "cat"]])
     assert harness("add", str(given_folder / "more.csv")) == 0
-    assert (pictures / "data/extra.csv").read_text().splitlines()[1].split(",")[1] == "cat"
-    assert np.count_nonzero([path.is_file() for path in (pictures / "data/extra").iterdir()]) == 1
+    assert (pictures / "audit/extra.csv").read_text().splitlines()[1].split(",")[1] == "cat"
+    assert np.count_nonzero([path.is_file() for path in (pictures / "audit/extra").iterdir()]) == 1

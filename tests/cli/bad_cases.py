@@ -110,6 +110,14 @@ def to_itself(path: Path) -> None:
 NO_TABLE = ('train = "data/train.csv"\n', "")
 CLASS_FOLDERS = 'images = "data/classes/{label}/{id}.png"'
 
+
+def linked_data(folder: Path) -> None:
+    """An example that would be laid out in a folder of somebody else's."""
+    edit(folder / "competition.toml", "[folds]", 'example = "elpv"\n[folds]')
+    (folder / "data").rename(folder.parent / "theirs")
+    (folder / "data").symlink_to(folder.parent / "theirs")
+
+
 CASES: dict[str, tuple[Change, str, list[str]]] = {
     # name: (what is wrong, the verb that must notice, what its line must hold)
     "missing key": (
@@ -166,6 +174,16 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         toml('label = "label"', 'label = "label"\nclasses = ["ant", "bee", "cow"]'),
         "data",
         ["the classes lack 'cat'", "list those of train.csv"],
+    ),
+    "an example into linked data": (
+        linked_data,
+        "data",
+        ["data: is a link to", "theirs, where nothing is ever written; remove the link"],
+    ),
+    "a background that is no colour": (
+        toml('label = "label"', 'label = "label"\nbackground = "Reddish"'),
+        "data",
+        ["competition.toml:", "'data.background' is 'Reddish'", "white|black"],
     ),
     "a class twice": (
         toml('label = "label"', 'label = "label"\nclasses = ["ant", "bee", "cat", "cat"]'),

@@ -82,6 +82,9 @@ def test_pictures_of_more_bits_say_the_same(harness: Harness, workspace: Path) -
         edit(workspace / "competition.toml", f"white = {white}\n", "white = 9\n")
         assert harness("submit") == 2  # the models know other pictures
         edit(workspace / "competition.toml", "white = 9\n", f"white = {white}\n")
+        edit(workspace / "competition.toml", "[folds]", 'background = "black"\n[folds]')
+        assert harness("submit") == 2
+        edit(workspace / "competition.toml", 'background = "black"\n', "")
         for name in ("models", "submissions", "oof"):
             shutil.rmtree(workspace / name)
     assert made[0] == made[1]

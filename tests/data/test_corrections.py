@@ -1,4 +1,4 @@
-"""data/corrections.csv: replayed, applied, appended to, and safe against a torn line."""
+"""audit/corrections.csv: replayed, applied, appended to, and safe against a torn line."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from tiny import edit
 from harness.competition import load_competition
 from harness.data.corrections import (
     ACTIONS,
-    FILE,
     Correction,
-    append_correction,
+    append_corrections,
     correct,
     read_corrections,
     standing,
 )
+from harness.data.state import CORRECTIONS
 from harness.data.table import read_table
 from harness.errors import DataError
 
@@ -45,7 +45,7 @@ def test_a_decision_and_its_undo_change_nothing(lines: list[tuple[str, str]], la
 def test_read_table_drops_and_relabels_and_leaves_the_source_alone(workspace: Path) -> None:
     source = (workspace / "data/train.csv").read_bytes()
     for line in said(("000", "relabel", "cat"), ("001", "drop"), ("002", "keep"), ("gone", "drop")):
-        append_correction(workspace / FILE, line)
+        append_corrections(workspace / CORRECTIONS, line)
     table = read_table(load_competition(workspace / "competition.toml"), workspace)
     assert len(table.ids) == 29
     assert "001" not in table.ids
@@ -54,7 +54,7 @@ def test_read_table_drops_and_relabels_and_leaves_the_source_alone(workspace: Pa
 
 
 def test_a_label_that_is_none_is_refused(workspace: Path) -> None:
-    append_correction(workspace / FILE, said(("000", "relabel", "cow"))[0])
+    append_corrections(workspace / CORRECTIONS, said(("000", "relabel", "cow"))[0])
     with pytest.raises(DataError, match="'000' becomes 'cow', which is no label"):
         read_table(load_competition(workspace / "competition.toml"), workspace)
 
@@ -70,9 +70,10 @@ def test_a_relabelled_row_of_a_one_hot_table_marks_its_one_class() -> None:
 @pytest.mark.parametrize("text", ["plain", 'quo"te', "com,ma", "<script>", "=1+1", "two\nlines"])
 def test_what_is_appended_is_read_again(tmp_path: Path, text: str) -> None:
     path = tmp_path / "corrections.csv"
-    lines = said((text, "relabel", text), ("b", "drop"))
-    for line in lines:
-        append_correction(path, line)
+    lines = said((text, "relabel", text), ("b", "drop", "dark"))
+    append_corrections(path, lines[0])
+    append_corrections(path, *lines[1:], *lines)
+    lines += lines
     assert read_corrections(path) == lines
 
 
@@ -83,18 +84,18 @@ def test_a_torn_line_is_ignored_and_then_removed(
     path = tmp_path_factory.mktemp("torn") / "corrections.csv"
     lines = said(("a", "keep"), ("b", "relabel", "cat"), ("c", "drop"))
     for line in lines:
-        append_correction(path, line)
+        append_corrections(path, line)
     path.write_bytes(path.read_bytes()[:cut])
     whole = read_corrections(path)
     assert whole == lines[: len(whole)]
-    append_correction(path, lines[0])
+    append_corrections(path, lines[0])
     assert read_corrections(path) == [*whole, lines[0]]
 
 
 @pytest.mark.parametrize("line", ["x,a,explode,", "x,a", "x,a,keep,,more"])
 def test_a_line_that_makes_no_sense_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "corrections.csv"
-    append_correction(path, said(("a", "keep"))[0])
+    append_corrections(path, said(("a", "keep"))[0])
     with path.open("a") as stream:
         stream.write(line + "\n")
     with pytest.raises(DataError, match=r"corrections\.csv:3: is no correction"):
@@ -102,7 +103,7 @@ def test_a_line_that_makes_no_sense_is_named(tmp_path: Path, line: str) -> None:
 
 
 def test_a_foreign_header_is_refused(workspace: Path) -> None:
-    append_correction(workspace / FILE, said(("a", "keep"))[0])
-    edit(workspace / FILE, "time,id", "when,id")
+    append_corrections(workspace / CORRECTIONS, said(("a", "keep"))[0])
+    edit(workspace / CORRECTIONS, "time,id", "when,id")
     with pytest.raises(DataError, match=r"corrections\.csv:1"):
-        read_corrections(workspace / FILE)
+        read_corrections(workspace / CORRECTIONS)

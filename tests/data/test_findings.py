@@ -1,4 +1,4 @@
-"""data/audit.parquet, and groups that keep duplicates together."""
+"""audit/findings.parquet, and groups that keep duplicates together."""
 
 from pathlib import Path
 
@@ -28,15 +28,15 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         Finding("t", "blank", 0.5, part="test"),
         Finding("a", "exact_duplicate", 1.0, "c"),
     )
-    write_findings(tmp_path / "audit.parquet", Findings(found, ("a", "b", "c")))
-    read = read_findings(tmp_path / "audit.parquet")
+    write_findings(tmp_path / "findings.parquet", Findings(found, ("a", "b", "c")))
+    read = read_findings(tmp_path / "findings.parquet")
     assert set(read.found) == set(found)
     assert read.ids == ("a", "b", "c")
     assert [f.id for f in read.of("near_duplicate", "exact_duplicate")] == ["a", "b"]
 
 
 def test_missing_and_damaged_files_are_told(tmp_path: Path) -> None:
-    path = tmp_path / "audit.parquet"
+    path = tmp_path / "findings.parquet"
     with pytest.raises(DataError, match="no such file; run `python -m harness audit`"):
         read_findings(path)
     path.write_bytes(b"PAR1 but not really")
@@ -45,7 +45,7 @@ def test_missing_and_damaged_files_are_told(tmp_path: Path) -> None:
 
 
 def test_rows_that_were_not_audited_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "audit.parquet"
+    path = tmp_path / "findings.parquet"
     write_findings(path, Findings((Finding("b", "near_duplicate", 0.9, "a"),), ("a", "b")))
     assert group_duplicates(path, texts("b", "a"), None).tolist() == ["a", "a"]
     assert group_duplicates(path, texts("b"), None).tolist() == ["b"]  # the other was dropped

@@ -1,18 +1,28 @@
 """Decoding and the cache."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from tiny import TOML, picture, png_header
 
-from harness.competition import load_competition
-from harness.data.images import ImageFacts, cached_images, decode, find_images, inspect
+from harness.competition import Rendering, load_competition
+from harness.data.images import (
+    ImageFacts,
+    any_transparent,
+    cache_key,
+    cached_images,
+    decode,
+    find_images,
+    inspect,
+)
 from harness.errors import DataError
-from harness.files import file_digest
+from harness.files import digest, file_digest
 
 
 @pytest.fixture
@@ -59,7 +69,7 @@ def test_deep_grey_goes_from_black_to_white(
 ) -> None:
     ramp = np.linspace(0, levels, 256).astype(kind)
     Image.fromarray(np.tile(ramp, (256, 1))).save(tmp_path / "x.tif")
-    (pixels,) = decode(tmp_path / "x.tif", [256], white)
+    (pixels,) = decode(tmp_path / "x.tif", [256], Rendering(white))
     assert np.abs(pixels[9].astype(int) - np.arange(256)[:, None]).max() <= 1
     assert inspect(tmp_path / "x.tif").brightest == levels
 
@@ -124,7 +134,7 @@ def test_a_changed_image_changes_the_content(tmp_path: Path, files: list[Path]) 
     first = cached_images(files, 16, tmp_path / "cache")
     picture("cat", 99).save(files[3])
     second = cached_images(files, 16, tmp_path / "cache")
-    whiter = cached_images(files, 16, tmp_path / "cache", white=4095)
+    whiter = cached_images(files, 16, tmp_path / "cache", rendering=Rendering(4095))
     assert whiter.content != second.content
     assert second.content != first.content
     assert (second.pixels[3] != first.pixels[3]).any()
@@ -223,12 +233,123 @@ def test_inspecting_tells_the_shape_as_it_is_shown(tmp_path: Path) -> None:
     assert inspect(tmp_path / "x.jpg") == ImageFacts("L", 10, 20)
 
 
-def test_palettes_with_transparency_need_no_warning(tmp_path: Path) -> None:
+LEFT, RIGHT = (200, 40, 80), (10, 90, 10)
+
+
+def halves(mode: str, right_alpha: int = 255) -> Image.Image:
+    """A picture of two colours, whose right half may be transparent; of two greys in "L"."""
+    image = Image.new("RGBA", (8, 8), (*LEFT, 255))
+    image.paste((*RIGHT, right_alpha), (4, 0, 8, 8))
+    return image.convert(mode)
+
+
+def palette() -> Image.Image:
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([*LEFT, *RIGHT])
+    image.paste(1, (4, 0, 8, 8))
+    return image
+
+
+def deep() -> Image.Image:
+    values = np.asarray(halves("L")).astype(np.uint16) * 257
+    return Image.fromarray(values)
+
+
+UPSIDE_DOWN = Image.Exif()
+UPSIDE_DOWN[274] = 3
+
+# the picture, the file's ending, how it is saved: transparent on the right or not
+SEEN_THROUGH: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+    "RGBA": (halves("RGBA", 0), "png", {}),
+    "WebP": (halves("RGBA", 0), "webp", {"lossless": True, "exact": True}),
+    "TIFF": (halves("RGBA", 0), "tif", {}),
+    "grey with alpha": (halves("LA", 0), "png", {}),
+    "palette with alpha": (palette(), "png", {"transparency": b"\xff\x00"}),
+    "palette with a transparent entry": (palette(), "gif", {"transparency": 1}),
+    "a transparent colour": (halves("RGB"), "png", {"transparency": RIGHT}),
+    "a transparent grey": (halves("L"), "png", {"transparency": halves("L").getpixel((7, 0))}),
+    "turned": (halves("RGBA", 0).rotate(180), "png", {"exif": UPSIDE_DOWN}),
+}
+OPAQUE: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+    "RGB": (halves("RGB"), "png", {}),
+    "opaque alpha": (halves("RGBA"), "png", {}),
+    "palette": (palette(), "png", {}),
+    "CMYK": (halves("RGB").convert("CMYK"), "tif", {}),
+    "16 bits": (deep(), "png", {}),
+    "turned": (halves("RGB").rotate(180), "png", {"exif": UPSIDE_DOWN}),
+}
+
+
+def saved(case: tuple[Image.Image, str, dict[str, Any]], folder: Path) -> Path:
+    image, ending, options = case
+    path = folder / f"x.{ending}"
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("background", ["white", "black", "#0000ff"])
+@pytest.mark.parametrize("kind", SEEN_THROUGH)
+def test_what_is_transparent_shows_the_background(
+    tmp_path: Path, kind: str, background: str
+) -> None:
+    path = saved(SEEN_THROUGH[kind], tmp_path)
+    (pixels,) = decode(path, [8], Rendering(background=background))
+    left = halves("L").getpixel((0, 0)) if "grey" in kind else LEFT
+    assert (pixels[:, :4] == left).all()
+    assert (pixels[:, 4:] == ImageColor.getrgb(background)).all()
+    assert any_transparent([path])
+
+
+@pytest.mark.parametrize("kind", OPAQUE)
+def test_what_is_not_transparent_stays_as_it_is(tmp_path: Path, kind: str) -> None:
+    path = saved(OPAQUE[kind], tmp_path)
+    (pixels,) = decode(path, [8], Rendering(background="black"))
+    shown = halves("L").convert("RGB") if kind == "16 bits" else halves("RGB")
+    assert (pixels == np.asarray(shown)).all()
+    assert not any_transparent([path])
+
+
+def test_half_transparent_is_half_of_both(tmp_path: Path) -> None:
     image = Image.new("P", (4, 4), 1)
     image.putpalette([0, 0, 0, 10, 20, 30])
     image.save(tmp_path / "x.png", transparency=b"\x00\x80")
     (pixels,) = decode(tmp_path / "x.png", [4])
-    assert (pixels == [10, 20, 30]).all()
+    assert np.abs(pixels.astype(int) - [132, 137, 142]).max() <= 1
+
+
+def test_only_transparent_pictures_make_the_background_matter(tmp_path: Path) -> None:
+    """What runs depend on, and where the pixels of opaque pictures have always been kept."""
+    contents = []
+    for alpha in (255, 0):
+        (tmp_path / str(alpha)).mkdir()
+        files = [tmp_path / str(alpha) / "x.png"]
+        halves("RGBA", alpha).save(files[0])
+        for background in ("white", "black"):
+            rendering = Rendering(background=background)
+            cached = cached_images(files, 8, tmp_path / "cache", rendering=rendering)
+            contents.append(cached.content)
+            assert (cached.pixels[0] == decode(files[0], [8], rendering)[0]).all()
+        stat = files[0].stat()
+        known = digest("3", "8 None", f"{files[0]}|{stat.st_size}|{stat.st_mtime_ns}")
+        assert cache_key(files, 8) == known
+    assert contents[0] == contents[1] == digest(file_digest(tmp_path / "255/x.png"))
+    assert len(set(contents)) == 3
+
+
+@pytest.mark.parametrize("alpha", [255, 0])
+def test_pixels_of_an_earlier_version_are_kept_unless_it_dropped_transparency(
+    tmp_path: Path, alpha: int
+) -> None:
+    halves("RGBA", alpha).save(tmp_path / "x.png")
+    cached_images([tmp_path / "x.png"], 8, tmp_path / "cache")
+    (note,) = (tmp_path / "cache").glob("*.json")
+    earlier = json.loads(note.read_text())
+    del earlier["version"]
+    note.write_text(json.dumps(earlier))
+    for decoded in ([1] if alpha == 0 else [], []):
+        told: list[int] = []
+        cached_images([tmp_path / "x.png"], 8, tmp_path / "cache", told.append)
+        assert told == decoded
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_audit_without_one_class_an_image(name: str, balance: str, tmp_path: Pat
     copy.write_bytes(image.read_bytes())
     test.write_bytes(image.read_bytes())
     assert main(["audit", "-C", str(workspace)]) == 0
-    said = (workspace / "data/audit.txt").read_text(encoding="utf-8")
+    said = (workspace / "audit/summary.txt").read_text(encoding="utf-8")
     for line in ("exact duplicate: 1,", "conflicting label: 1,", "leak train test: 2,", balance):
         assert line in said
     assert "left out for task" in said

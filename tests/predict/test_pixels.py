@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny import picture
 
+from harness.competition import Rendering
 from harness.data.images import decode
 from harness.errors import DataError
 from harness.predict import pixels as module
@@ -32,10 +33,10 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counts: Counter[str] = Counter()
     lock = threading.Lock()
 
-    def counting(path: Path, sizes: Sequence[int], white: float | None) -> list[np.ndarray]:
+    def counting(path: Path, sizes: Sequence[int], rendering: Rendering) -> list[np.ndarray]:
         with lock:
             counts[path.stem] += 1
-        return decode(path, sizes, white)
+        return decode(path, sizes, rendering)
 
     monkeypatch.setattr(module, "decode", counting)
     return counts
@@ -97,10 +98,10 @@ def test_a_new_wish_drops_what_was_not_read(
     decoded: list[str] = []
     begun = threading.Event()
 
-    def noting(path: Path, sizes: Sequence[int], white: float | None) -> list[np.ndarray]:
+    def noting(path: Path, sizes: Sequence[int], rendering: Rendering) -> list[np.ndarray]:
         decoded.append(path.stem)
         begun.set()
-        return decode(path, sizes, white)
+        return decode(path, sizes, rendering)
 
     monkeypatch.setattr(module, "decode", noting)
     with PixelStore(paths, SIZES, limit=10**9) as store:
@@ -131,10 +132,10 @@ def test_damaged_and_missing_files_are_told_once(paths: list[Path], decoded: Cou
 def test_whatever_a_decoder_raises_the_rest_goes_on(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(path: Path, sizes: Sequence[int], white: float | None) -> list[np.ndarray]:
+    def failing(path: Path, sizes: Sequence[int], rendering: Rendering) -> list[np.ndarray]:
         if path == paths[4]:
             raise IndexError("deep inside a plugin")
-        return decode(path, sizes, white)
+        return decode(path, sizes, rendering)
 
     monkeypatch.setattr(module, "decode", failing)
     with PixelStore(paths, SIZES, limit=0) as store:

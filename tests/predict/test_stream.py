@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny import picture
 
+from harness.competition import Rendering
 from harness.data.images import Pixels, decode
 from harness.predict import pixels as module
 from harness.predict.stream import predict_images
@@ -37,9 +38,9 @@ def test_each_image_is_decoded_once_and_goes_to_every_member(
     paths[6].write_bytes(b"no picture")
     counts: Counter[str] = Counter()
 
-    def counting(path: Path, sizes: Sequence[int], white: float | None) -> list[np.ndarray]:
+    def counting(path: Path, sizes: Sequence[int], rendering: Rendering) -> list[np.ndarray]:
         counts[path.stem] += 1
-        return decode(path, sizes, white)
+        return decode(path, sizes, rendering)
 
     monkeypatch.setattr(module, "decode", counting)
     members = {"small": Mean(8), "large": Mean(16, chunk=2), "same": Mean(8)}

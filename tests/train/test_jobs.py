@@ -551,18 +551,18 @@ def test_a_backbone_of_one_size_cannot_grow(
 def test_extra_pictures_are_trained_on_and_never_scored(
     model: str, harness: Harness, workspace: Path
 ) -> None:
-    folder = workspace / "data/extra"
-    folder.mkdir()
+    folder = workspace / "audit/extra"
+    folder.mkdir(parents=True)
     rows = ["file,label,weight,source"]
     for i in range(12):
         picture(CLASSES[i % 3], 100 + i).save(folder / f"{i}.png")
         rows.append(f"extra/{i}.png,{CLASSES[i % 3]},0.5,generator")
-    table = workspace / "data/extra.csv"
+    table = workspace / "audit/extra.csv"
     table.write_text("\n".join(rows) + "\n", encoding="utf-8")
     assert harness("fold") == 0
     assert harness("train", "--only", model) == 0
     without = load_arrays(workspace / f"models/{model}/fold0.safetensors")
-    edit(workspace / "competition.toml", "[folds]", 'extra = "data/extra.csv"\n\n[folds]')
+    edit(workspace / "competition.toml", "[folds]", 'extra = "audit/extra.csv"\n\n[folds]')
     assert harness("train", "--only", model) == 2  # another run than the one that is there
     assert harness("train", "--retrain", model) == 0
     added = load_arrays(workspace / f"models/{model}/fold0.safetensors")

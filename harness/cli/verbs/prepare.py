@@ -86,16 +86,25 @@ def audit(
             "may be repeated.",
         ),
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Drop without a question, however many they are.")
+    ] = False,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Take back all that --drop left out.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Look at every picture before training: copies, leaks, odd pictures, drift, shortcuts.
 
-    Writes data/audit.parquet; [folds] group_duplicates = true keeps copies together.
+    Writes audit/findings.parquet; [folds] group_duplicates = true keeps copies together.
 
     Example: `python -m harness audit --drop leak_train_test`
     """
     workspace, display = steps.open_workspace(root)
-    audit_steps.audit(workspace, display, drop or [])
+    if restore:
+        audit_steps.restore(workspace, display)
+    if drop or not restore:
+        audit_steps.audit(workspace, display, drop or [], sure=yes)
     display.say(f"next: {steps.command('fold', root)}")
 
 
@@ -113,7 +122,7 @@ def review(
 ) -> None:
     """Go through the labels that out-of-fold predictions doubt: keep, relabel, drop or skip.
 
-    A page for this machine only; decisions go to data/corrections.csv.
+    A page for this machine only; decisions go to audit/corrections.csv.
 
     Example: `python -m harness review --most 100`
     """
