@@ -20,7 +20,8 @@ def audit(workspace: "Workspace", display: Display, drop: list[str]) -> None:
     for kind in drop:
         if kind not in KINDS:
             raise ConfigError("audit --drop", f"knows no kind {kind!r}", nearest(kind, KINDS))
-    report = look_at_all(workspace, display, drop=drop)
+    with display.working("audit", spinner=False):
+        report = look_at_all(workspace, display, drop=drop)
     for line in report.lines:
         display.say(line)
     display.say(f"audit: wrote {FILE} ({len(report.findings.found)} findings), {SUMMARY}")

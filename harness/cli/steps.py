@@ -6,6 +6,7 @@ A stage's code is imported when its step is taken, so that --help answers at onc
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from harness.clock import started
@@ -25,8 +26,8 @@ def open_workspace(root: Path) -> tuple["Workspace", Display]:
 
 
 def command(verb: str, root: Path) -> str:
-    """The command line of a verb for that workspace."""
-    return f"python -m harness {verb}" + ("" if root == Path() else f" -C {root}")
+    """The command line of a verb for that workspace, as a shell reads it."""
+    return f"python -m harness {verb}" + ("" if root == Path() else f" -C {quote(str(root))}")
 
 
 def init(folder: Path, source: Path | None, display: Display) -> None:
@@ -109,7 +110,10 @@ def fold(
         checked = check_folds(workspace.folds, table.ids, table.target, rules, **columns)
         display.say(f"fold: {checked}")
         return
-    outcome = make_folds(workspace.folds, table.ids, table.target, rules, **columns, fresh=fresh)
+    with display.working("fold", spinner=False):
+        outcome = make_folds(
+            workspace.folds, table.ids, table.target, rules, **columns, fresh=fresh
+        )
     for message in outcome.messages:
         display.say(message)
     display.show(fold_table(outcome.counts))
@@ -123,7 +127,8 @@ def stack(workspace: "Workspace", display: Display, *, show: bool = True) -> Non
     """Combine the members; ``show`` prints the tables."""
     from harness.stack.make import stack as stack_members
 
-    ensemble, made = stack_members(workspace, display)
+    with display.working("stack", spinner=False):
+        ensemble, made = stack_members(workspace, display)
     if show:
         show_ensemble(ensemble, display)
     display.say(
@@ -145,9 +150,10 @@ def cost(
     from harness.board.costs import averaging_notes, cost_table, plan_table
     from harness.cli.costs import measure_and_plan
 
-    sheet, plans, made = measure_and_plan(
-        workspace, display, engines, thorough=thorough, again=again
-    )
+    with display.working("cost", spinner=False):
+        sheet, plans, made = measure_and_plan(
+            workspace, display, engines, thorough=thorough, again=again
+        )
     if show:
         display.show(cost_table(sheet))
         display.show(plan_table(plans))
@@ -288,9 +294,10 @@ def rehearse(
         raise ConfigError("rehearse", "knows no budget", "give --budget, or [budget] seconds")
     limit = parse_size(memory, "--memory") if memory else None
     rows = rows or settings.test_rows or len(read_test_ids(workspace.competition, workspace.root))
-    found = run_rehearsal(
-        workspace, rows=rows, budget=seconds, slowdown=slowdown, cores=cores, offline=offline
-    )
+    with display.working("rehearse", spinner=False):
+        found = run_rehearsal(
+            workspace, rows=rows, budget=seconds, slowdown=slowdown, cores=cores, offline=offline
+        )
     display.show(rehearsal_table(found))
     failures = found.failures(limit)
     for failure in failures:
