@@ -50,7 +50,7 @@ def _table(works: "Sequence[Work]") -> "Table":
 
     table = Table(title="What would be trained")
     for name in ("run", "jobs", "time", "disk"):
-        table.add_column(name, justify="left" if name == "run" else "right")
+        table.add_column(name, justify="left" if name == "run" else "right", overflow="fold")
     for work in works:
         table.add_row(
             work.run, str(work.jobs), format_duration(work.seconds), f"{work.disk / 1e6:.0f} MB"

@@ -48,7 +48,9 @@ class Credentials:
             return None
         if not self.file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
             return None
-        return f"{self.file} is readable by others on this machine: chmod 600 {quote(str(self.file))}"
+        return (
+            f"{self.file} is readable by others on this machine: chmod 600 {quote(str(self.file))}"
+        )
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ def test_asked_to_end(
     assert capsys.readouterr().err.startswith("interrupted")
 
 
-WARNING = "import warnings, logging; warnings.warn('odd'); logging.getLogger('torch').warning('odd')"
+WARNING = (
+    "import warnings, logging; warnings.warn('odd'); logging.getLogger('torch').warning('odd')"
+)
 
 
 def test_no_warning_of_a_library_is_shown() -> None:

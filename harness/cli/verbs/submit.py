@@ -95,7 +95,9 @@ def submit(
         kaggle_steps.submit_file(workspace, display, path, wait=wait)
         display.say(f"next: {steps.command('board sync', root)}")
     else:
-        display.say(f"next: {steps.command(f'grade {quote(str(path))}', root)}, or submit it with --kaggle")
+        display.say(
+            f"next: {steps.command(f'grade {quote(str(path))}', root)}, or submit it with --kaggle"
+        )
     if degraded:
         raise typer.Exit(3)
 
