@@ -146,7 +146,7 @@ MANY = replace(
     member_seconds=(12345.0,) * 40,
     weights=((),) * 40,
     runs=("",) * 40,
-    scores=tuple(score(f"bagged_method_{i}", 0.5) for i in range(20)) + (score("weighted", 0.4),),
+    scores=(*(score(f"bagged_method_{i}", 0.5) for i in range(20)), score("weighted", 0.4)),
     diversity=("A sentence that takes up more than one line of eighty characters. " * 2,) * 30,
 )
 

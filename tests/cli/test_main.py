@@ -55,7 +55,8 @@ import harness.cli
 from harness.__main__ import run
 def main():
     {WARNING}
-    return subprocess.run([sys.executable, "-c", "import warnings; warnings.warn('odd')"]).returncode
+    child = "import warnings; warnings.warn('odd')"
+    return subprocess.run([sys.executable, "-c", child]).returncode
 harness.cli.main = main
 sys.exit(run())
 """

@@ -1,4 +1,4 @@
-"""Every table that a verb prints can be read in a terminal of 80 columns, however long names are."""
+"""Every table that a verb prints fits a terminal of 80 columns, however long names are."""
 
 from dataclasses import replace
 
