@@ -1,8 +1,8 @@
-"""What a stage tells while it works: lines, tables, and bars or, off a terminal, a line a minute."""
+"""What a stage tells while it works: lines, tables, bars; off a terminal, a line a minute."""
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from threading import Event, Thread
 
 from rich.console import Console, RenderableType
@@ -27,16 +27,10 @@ def harmless(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def progress_line(stage: str, done: int, total: int, seconds: float, before: int = 0) -> str:
-    """Return a line that says how far a stage is and when it should end.
-
-    ``seconds`` have passed since ``before`` of the total were done.
-    """
-    line = f"{stage}: {done:,} of {total:,} done"
-    if done > before:
-        left = seconds * (total - done) / (done - before)
-        return f"{line}, about {format_duration(left)} left"
-    return f"{line} after {format_duration(seconds)}, time left not known yet"
+def progress_line(stage: str, done: float, total: float, left: float | None) -> str:
+    """Return a line that says how far a stage is and in how many seconds it should end."""
+    when = "time left not known yet" if left is None else f"about {format_duration(left)} left"
+    return f"{stage}: {done:,.0f} of {total:,.0f} done, {when}"
 
 
 def one_line(message: object) -> str:
@@ -74,7 +68,7 @@ class Display:
         self.console.print(renderable, soft_wrap=False)
 
     @contextmanager
-    def alive(self, line: Callable[[], str]) -> Iterator[None]:
+    def alive(self, stage: str, line: Callable[[], str] | None = None) -> Iterator[None]:
         """Off a terminal, say the line after every ``silence`` seconds without another one.
 
         Of nested stages the innermost is told. A thread tells, since a compiler calls nobody back.
@@ -82,54 +76,46 @@ class Display:
         if self.console.is_terminal:
             yield
             return
-        over = Event()
+        begun, over = time.monotonic(), Event()
+
+        def at_work() -> str:
+            spent = format_duration(time.monotonic() - begun)
+            return f"{stage}: at work for {spent}, time left not known"
 
         def tell() -> None:
             while not over.wait(max(0.0, self._spoke + self.silence - time.monotonic())):
                 if time.monotonic() >= self._spoke + self.silence:
                     self.say(self._stages[-1]())
 
-        self._stages.append(line)
-        teller = Thread(target=tell, daemon=True)
-        if len(self._stages) == 1:
-            teller.start()
+        teller = None if self._stages else Thread(target=tell, daemon=True)
+        self._stages.append(line or at_work)
         try:
+            if teller:
+                teller.start()
             yield
         finally:
             over.set()
-            if len(self._stages) == 1:
+            if teller:
                 teller.join()
             self._stages.pop()
 
     @contextmanager
-    def working(self, description: str, *, spinner: bool = True) -> Iterator[None]:
-        """A sign of life while something of unknown length goes on.
-
-        Without a ``spinner`` a terminal shows nothing but what goes on inside.
-        """
-        begun = time.monotonic()
-        if spinner and self.console.is_terminal:
-            with self.console.status(escape(description)):
-                yield
-            return
-        with self.alive(
-            lambda: (
-                f"{description}: at work for {format_duration(time.monotonic() - begun)}, "
-                "time left not known"
-            )
-        ):
+    def working(self, description: str) -> Iterator[None]:
+        """A sign of life while something of unknown length goes on that shows no bar of its own."""
+        spinner = self.console.status(escape(description))
+        with self.alive(description), spinner if self.console.is_terminal else nullcontext():
             yield
 
     @contextmanager
     def live(
-        self, current: Callable[[], RenderableType], line: Callable[[], str]
+        self, stage: str, current: Callable[[], RenderableType], line: Callable[[], str]
     ) -> Iterator[Callable[[], None]]:
         """Show what ``current`` answers while the context lives; call what is yielded to renew it.
 
         Off a terminal ``line`` is said once a minute instead.
         """
         if not self.console.is_terminal:
-            with self.alive(line):
+            with self.alive(stage, line):
                 yield lambda: None
             return
         with Live(current(), console=self.console, transient=True) as live:
@@ -138,23 +124,6 @@ class Display:
     @contextmanager
     def progress(self, description: str, total: int, unit: str = "images") -> Iterator[Advance]:
         """A bar that lives as long as the context."""
-        stage = f"{description} ({unit})"
-        if not self.console.is_terminal:
-            begun, before, now, noted = time.monotonic(), -1, 0, ""
-
-            def advance(done: int, note: str) -> None:
-                nonlocal begun, before, now, noted
-                if before < 0:  # a training that goes on has done some of it before
-                    begun, before = time.monotonic(), done
-                now, noted = done, note
-
-            def line() -> str:
-                told = progress_line(stage, now, total, time.monotonic() - begun, max(0, before))
-                return f"{told} ({noted})" if noted else told
-
-            with self.alive(line):
-                yield advance
-            return
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -162,6 +131,21 @@ class Display:
             TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(compact=True),
         )
-        with Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task(stage, total=total, note="")
-            yield lambda done, note: bar.update(task, completed=done, note=note)
+        bar = Progress(
+            *columns,
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+            speed_estimate_period=3600,  # seconds; some steps take minutes
+        )
+        stage = f"{description} ({unit})"
+        bar.add_task(stage, total=total, note="")
+        (task,) = bar.tasks
+
+        def line() -> str:
+            note = task.fields["note"]
+            told = progress_line(stage, task.completed, total, task.time_remaining)
+            return f"{told} ({note})" if note else told
+
+        with bar, self.alive(stage, line):
+            yield lambda done, note: bar.update(task.id, completed=done, note=note)

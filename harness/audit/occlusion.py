@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,24 +42,11 @@ def save_map(path: Path, square: Pixels, falls: NDArray[np.float64], caption: st
     strength = np.asarray(heat, np.float64)[:, :, None] / 255
     shown = grey * (1 - strength) + np.array([255.0, 40, 20]) * strength
     both = np.concatenate([square, shown.astype(np.uint8)], axis=1)
-    draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    text = "\n".join(
-        line for part in caption.splitlines() for line in _lines(part, both.shape[1] - 8, draw)
-    )
-    height = round(draw.multiline_textbbox((4, 4), text)[3]) + 6
+    width = both.shape[1] // 7  # letters of a line, in the font that Pillow brings along
+    lines = [line for part in caption.splitlines() for line in wrap(part, width)]
+    height = 13 * len(lines) + 8
     page = Image.new("RGB", (both.shape[1], len(both) + height), "white")
     page.paste(Image.fromarray(both))
-    ImageDraw.Draw(page).multiline_text((4, len(both) + 4), text, fill="black")
+    ImageDraw.Draw(page).multiline_text((4, len(both) + 2), "\n".join(lines), "black")
     with replacing(path) as temporary:
         page.save(temporary, format="PNG")
-
-
-def _lines(text: str, width: int, draw: ImageDraw.ImageDraw) -> list[str]:
-    """Break the text into lines of at most ``width`` pixels, long words too."""
-    lines = [""]
-    for letter in text:
-        if draw.textlength(lines[-1] + letter) > width:
-            head, space, tail = lines[-1].rpartition(" ")
-            lines[-1:] = [head, tail] if space else [lines[-1], ""]
-        lines[-1] += letter
-    return lines

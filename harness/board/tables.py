@@ -168,7 +168,7 @@ def _table(title: str) -> Table:
 
 
 def _first(wanted: Sequence[bool]) -> list[int]:
-    """Return the places of ``MOST`` rows, wanted ones before others; of all if there is one more."""
+    """Return the places of ``MOST`` rows, wanted ones first; of all rows if there is one more."""
     order = sorted(range(len(wanted)), key=lambda place: not wanted[place])
     return sorted(order if len(order) <= MOST + 1 else order[:MOST])
 

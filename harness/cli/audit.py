@@ -20,7 +20,7 @@ def audit(workspace: "Workspace", display: Display, drop: list[str]) -> None:
     for kind in drop:
         if kind not in KINDS:
             raise ConfigError("audit --drop", f"knows no kind {kind!r}", nearest(kind, KINDS))
-    with display.working("audit", spinner=False):
+    with display.alive("audit"):
         report = look_at_all(workspace, display, drop=drop)
     for line in report.lines:
         display.say(line)

@@ -110,10 +110,7 @@ def fold(
         checked = check_folds(workspace.folds, table.ids, table.target, rules, **columns)
         display.say(f"fold: {checked}")
         return
-    with display.working("fold", spinner=False):
-        outcome = make_folds(
-            workspace.folds, table.ids, table.target, rules, **columns, fresh=fresh
-        )
+    outcome = make_folds(workspace.folds, table.ids, table.target, rules, **columns, fresh=fresh)
     for message in outcome.messages:
         display.say(message)
     display.show(fold_table(outcome.counts))
@@ -129,7 +126,7 @@ def stack(
     """Combine the members; ``show`` prints the tables, a screen of them or ``everything``."""
     from harness.stack.make import stack as stack_members
 
-    with display.working("stack", spinner=False):
+    with display.alive("stack"):
         ensemble, made = stack_members(workspace, display)
     if show:
         show_ensemble(ensemble, display, everything=everything)
@@ -154,7 +151,7 @@ def cost(
     from harness.board.costs import averaging_notes, cost_table, plan_table
     from harness.cli.costs import measure_and_plan
 
-    with display.working("cost", spinner=False):
+    with display.alive("cost"):
         sheet, plans, made = measure_and_plan(
             workspace, display, engines, thorough=thorough, again=again
         )
@@ -307,10 +304,9 @@ def rehearse(
         raise ConfigError("rehearse", "knows no budget", "give --budget, or [budget] seconds")
     limit = parse_size(memory, "--memory") if memory else None
     rows = rows or settings.test_rows or len(read_test_ids(workspace.competition, workspace.root))
-    with display.working("rehearse", spinner=False):
-        found = run_rehearsal(
-            workspace, rows=rows, budget=seconds, slowdown=slowdown, cores=cores, offline=offline
-        )
+    found = run_rehearsal(
+        workspace, rows=rows, budget=seconds, slowdown=slowdown, cores=cores, offline=offline
+    )
     display.show(rehearsal_table(found))
     failures = found.failures(limit)
     for failure in failures:

@@ -25,7 +25,7 @@ def train(workspace: "Workspace", display: Display, wish: "Wish", processes: int
 
     forget(workspace, wish.retrain)
     count = processes or _gpus()
-    with display.working("train", spinner=False), ExitStack() as helpers:
+    with display.alive("train"), ExitStack() as helpers:
         if count > 1:
             helpers.enter_context(_others(count, workspace, wish, display))
         return train_models(workspace, display, wish)
@@ -35,7 +35,7 @@ def show_plan(workspace: "Workspace", display: Display, wish: "Wish") -> None:
     """Print what would be trained, with the time and the room that it should take."""
     from harness.train.jobs import plan
 
-    with display.working("train --dry-run", spinner=False):
+    with display.alive("train --dry-run"):
         works = plan(workspace, display, wish)
     if not works:
         display.say("train: all of it is done before, nothing to do")

@@ -68,10 +68,12 @@ def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bo
     before = len(said)
 
     def line() -> str:
-        seconds = time.monotonic() - begun
-        return progress_line("tune (trials)", len(said), section.trials, seconds, before)
+        done = len(said) - before
+        pace = (time.monotonic() - begun) / done if done else None
+        left = None if pace is None else pace * (section.trials - len(said))
+        return progress_line("tune (trials)", len(said), section.trials, left)
 
-    with display.live(table, line) as renew:
+    with display.live("tune", table, line) as renew:
 
         def watch() -> None:
             renew()

@@ -13,21 +13,14 @@ from harness.metrics import Metric
 from harness.tune.spaces import Axes
 from harness.tune.tables import Row, plain, score_of
 
-EXPLANATION = (
-    "First panel: the trials in order. The red line is the best complete trial so far; where it "
-    "stays level, more trials bring little.",
-    "Second panel: the share of the differences between complete trials that each setting "
-    "explains. It is empty where too few trials are complete.",
-    "Other panels: the trials' scores by the value of one setting. Blue points are complete "
-    "trials. Grey points were pruned: they trained on less, so their scores are not comparable.",
-)
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  color: #222; background: #fff }
-img { max-width: 100%; border: 1px solid #ddd }
-figcaption { color: #555; font-size: 0.9rem }
-pre { overflow-x: auto; padding: 1rem; background: #f5f5f5; font-size: 0.85rem }
-"""
+EXPLANATION = """First panel: the trials in order; the red line is the best complete one so far.
+Second panel: the share of the differences between complete trials that each setting explains,
+empty where they are too few. Other panels: the scores by the value of one setting. Blue points are
+complete trials. Grey points were pruned: they trained on less and cannot be compared with the blue
+ones."""
+STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; color: #222 }
+img { max-width: 100%; border: 1px solid #ddd } figcaption { color: #555; font-size: 0.9rem }
+pre { overflow-x: auto; padding: 1rem; background: #f5f5f5; font-size: 0.85rem }"""
 
 
 def write_picture(
@@ -96,13 +89,12 @@ def write_page(
     """
     image = base64.b64encode(picture.read_bytes()).decode()
     said = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
-    explained = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in EXPLANATION)
     name = html.escape(title)
     write_text(
         path,
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>'
         f"<style>{STYLE}</style><h1>Search {name}</h1><h2>Verdict</h2>{said}<h2>Trials</h2>"
         f'<figure><img alt="scores of the trials" src="data:image/png;base64,{image}">'
-        f"<figcaption>{explained}</figcaption></figure>"
+        f"<figcaption>{EXPLANATION}</figcaption></figure>"
         f"<h2>Tables</h2><pre>{html.escape(tables)}</pre></html>\n",
     )
