@@ -1,7 +1,9 @@
-"""What a stage tells while it works: lines, tables and live progress; quiet bars off a terminal."""
+"""What a stage tells while it works: lines, tables, bars; off a terminal, a line a minute."""
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from threading import Event, Thread
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -14,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from harness.durations import format_duration
+
 Advance = Callable[[int, str], None]
 """Told how many of the total are done, and a note to show beside the bar."""
 
@@ -23,42 +27,96 @@ def harmless(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def progress_line(stage: str, done: float, total: float, left: float | None) -> str:
+    """Return a line that says how far a stage is and in how many seconds it should end."""
+    when = "time left not known yet" if left is None else f"about {format_duration(left)} left"
+    return f"{stage}: {done:,.0f} of {total:,.0f} done, {when}"
+
+
 def one_line(message: object) -> str:
     """What an error says, harmless and on a single line that is not too long."""
     return harmless(" ".join(str(message).split()))[:2000]
 
 
-class Display:
-    """Lines go to standard output; bars appear only on a terminal and leave nothing behind."""
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on without a word: the work is wanted even where nobody reads the lines any more."""
+        with suppress(SystemExit):
+            super().on_broken_pipe()
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+
+class Display:
+    """Lines go to standard output; bars appear only on a terminal and leave nothing behind.
+
+    Off a terminal, a stage that says nothing for ``silence`` seconds says how far it is.
+    """
+
+    def __init__(self, console: Console | None = None, silence: float = 60.0) -> None:
+        self.console = console or _Console(highlight=False, soft_wrap=True)
+        self.silence = silence
+        self._spoke = time.monotonic()
+        self._stages: list[Callable[[], str]] = []
 
     def say(self, text: str) -> None:
         """One line, shown as it is: what stands in brackets is no markup."""
+        self._spoke = time.monotonic()
         self.console.print(harmless(text), markup=False)
 
     def show(self, renderable: RenderableType) -> None:
         """A table or another of rich's renderables."""
+        self._spoke = time.monotonic()
         self.console.print(renderable, soft_wrap=False)
 
     @contextmanager
-    def working(self, description: str) -> Iterator[None]:
-        """A sign of life while something of unknown length goes on."""
-        if not self.console.is_terminal:
+    def alive(self, stage: str, line: Callable[[], str] | None = None) -> Iterator[None]:
+        """Off a terminal, say the line after every ``silence`` seconds without another one.
+
+        Of nested stages the innermost is told. A thread tells, since a compiler calls nobody back.
+        """
+        if self.console.is_terminal:
             yield
             return
-        with self.console.status(escape(description)):
+        begun, over = time.monotonic(), Event()
+
+        def at_work() -> str:
+            spent = format_duration(time.monotonic() - begun)
+            return f"{stage}: at work for {spent}, time left not known"
+
+        def tell() -> None:
+            while not over.wait(max(0.0, self._spoke + self.silence - time.monotonic())):
+                if time.monotonic() >= self._spoke + self.silence:
+                    self.say(self._stages[-1]())
+
+        teller = None if self._stages else Thread(target=tell, daemon=True)
+        self._stages.append(line or at_work)
+        try:
+            if teller:
+                teller.start()
+            yield
+        finally:
+            over.set()
+            if teller:
+                teller.join()
+            self._stages.pop()
+
+    @contextmanager
+    def working(self, description: str) -> Iterator[None]:
+        """A sign of life while something of unknown length goes on that shows no bar of its own."""
+        spinner = self.console.status(escape(description))
+        with self.alive(description), spinner if self.console.is_terminal else nullcontext():
             yield
 
     @contextmanager
-    def live(self, current: Callable[[], RenderableType]) -> Iterator[Callable[[], None]]:
+    def live(
+        self, stage: str, current: Callable[[], RenderableType], line: Callable[[], str]
+    ) -> Iterator[Callable[[], None]]:
         """Show what ``current`` answers while the context lives; call what is yielded to renew it.
 
-        Off a terminal nothing is shown.
+        Off a terminal ``line`` is said once a minute instead.
         """
         if not self.console.is_terminal:
-            yield lambda: None
+            with self.alive(stage, line):
+                yield lambda: None
             return
         with Live(current(), console=self.console, transient=True) as live:
             yield lambda: live.update(current(), refresh=True)
@@ -74,8 +132,20 @@ class Display:
             TimeRemainingColumn(compact=True),
         )
         bar = Progress(
-            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+            *columns,
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+            speed_estimate_period=3600,  # seconds; some steps take minutes
         )
-        with bar:
-            task = bar.add_task(f"{description} ({unit})", total=total, note="")
-            yield lambda done, note: bar.update(task, completed=done, note=note)
+        stage = f"{description} ({unit})"
+        bar.add_task(stage, total=total, note="")
+        (task,) = bar.tasks
+
+        def line() -> str:
+            note = task.fields["note"]
+            told = progress_line(stage, task.completed, total, task.time_remaining)
+            return f"{told} ({note})" if note else told
+
+        with bar, self.alive(stage, line):
+            yield lambda done, note: bar.update(task.id, completed=done, note=note)

@@ -274,7 +274,12 @@ def _maps(probed: Probed) -> list[str]:
             seen = probed.pictures.reduce(embed(squares))
             return predict(fitted, seen, question.classes)[:, code]
 
-        save_map(folder / f"class-{code}.png", square, occlusion_map(square, probability))
+        caption = (
+            f"{probed.names[code]}: image {probed.pictures.table.ids[probed.rows[row]]}\n"
+            "Left: the picture. Right: red where covering a part lowers a probe's answer most."
+        )
+        falls = occlusion_map(square, probability)
+        save_map(folder / f"class-{code}.png", square, falls, caption)
     return [f"  where it looks: {len(examples)} occlusion maps in {MAPS}/"]
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from harness.data.images import Pixels
 from harness.files import replacing
@@ -31,8 +32,8 @@ def occlusion_map(square: Pixels, probability: Probability) -> NDArray[np.float6
     return (answers[-1] - answers[:-1]).reshape(PLACES, PLACES)
 
 
-def save_map(path: Path, square: Pixels, falls: NDArray[np.float64]) -> None:
-    """The picture beside itself with red where covering it costs most."""
+def save_map(path: Path, square: Pixels, falls: NDArray[np.float64], caption: str) -> None:
+    """The picture beside itself with red where covering it costs most, above a caption."""
     share = np.clip(falls / max(falls.max(), 1e-6), 0, 1)
     heat = Image.fromarray((share * 255).astype(np.uint8)).resize(
         square.shape[:2], Image.Resampling.BICUBIC
@@ -41,5 +42,11 @@ def save_map(path: Path, square: Pixels, falls: NDArray[np.float64]) -> None:
     strength = np.asarray(heat, np.float64)[:, :, None] / 255
     shown = grey * (1 - strength) + np.array([255.0, 40, 20]) * strength
     both = np.concatenate([square, shown.astype(np.uint8)], axis=1)
+    width = both.shape[1] // 7  # letters of a line, in the font that Pillow brings along
+    lines = [line for part in caption.splitlines() for line in wrap(part, width)]
+    height = 13 * len(lines) + 8
+    page = Image.new("RGB", (both.shape[1], len(both) + height), "white")
+    page.paste(Image.fromarray(both))
+    ImageDraw.Draw(page).multiline_text((4, len(both) + 2), "\n".join(lines), "black")
     with replacing(path) as temporary:
-        Image.fromarray(both).save(temporary, format="PNG")
+        page.save(temporary, format="PNG")

@@ -15,12 +15,13 @@ MOST_PLANS = 12
 def cost_table(sheet: CostSheet) -> Table:
     """Each member's engine, its pace, and how its answers score beside the stored ones."""
     table = Table(title="engines on this machine", title_justify="left", box=box.SIMPLE_HEAD)
+    table.padding = (0, 1, 0, 0)
     table.add_column("member", overflow="fold")
-    table.add_column("engine", overflow="fold")
+    table.add_column("engine", no_wrap=True)
     table.add_column("images/s", justify="right")
     table.add_column("load s", justify="right")
     table.add_column("models", justify="right")
-    table.add_column("OOF: engine, stored", justify="right")
+    table.add_column("OOF: engine, stored", justify="right", min_width=16)
     for member in sheet.members:
         count = len(member.weights)
         checked = ""
@@ -46,7 +47,8 @@ def plan_table(plans: Sequence[Plan]) -> Table:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("seconds", justify="right")
-    table.add_column(f"{plans[0].metric}, nested", justify="right")
+    nested = f"{plans[0].metric}, nested"
+    table.add_column(nested, justify="right", overflow="fold", min_width=16)
     table.add_column("averaging gains", justify="right")
     table.add_column("members, for how many images, by how many models", overflow="fold")
     for plan in [*plans[:-1:step], plans[-1]]:

@@ -21,6 +21,12 @@ def plot_season(season: Season, metric: str, path: Path) -> None:
     kind = path.suffix.lower().lstrip(".")
     if kind not in ("png", "svg", "pdf"):
         raise UserError(path, "names no kind of picture", "end it with .png, .svg or .pdf")
+    if not any(row.nested is not None and row.public_score is not None for row in season.rows):
+        raise UserError(
+            "board --plot",
+            f"none of {len(season.rows)} submissions has both a cross-validated and a public score",
+            "submit with `submit --kaggle`, then run `board sync`",
+        )
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel(f"nested cross-validated {metric}, 95 % interval")

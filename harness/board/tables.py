@@ -16,42 +16,55 @@ WIDE = 80
 """Characters of width from which tables are shown in full."""
 VERY_WIDE = 100
 """The same for the table with the most columns."""
+MOST = 6
+"""Rows of a table that is to leave room for others on a screen, and one that counts the rest."""
 
 
-def member_table(ensemble: Ensemble) -> Table:
-    """Members by their own out-of-fold score, and whether the ensemble uses them."""
+def member_table(ensemble: Ensemble, *, everything: bool = True) -> Table:
+    """Members by their own out-of-fold score, and whether the ensemble uses them.
+
+    Without ``everything`` those that it uses come first and the rest is counted.
+    """
     table = _table(f"members: {ensemble.metric}, out of fold")
     table.add_column("member", overflow="fold")
-    table.add_column(ensemble.metric, justify="right")
+    table.add_column(ensemble.metric, justify="right", overflow="fold", min_width=8)
     table.add_column("training s", justify="right")
     table.add_column("")
-    for name, score, seconds in zip(
-        ensemble.members, ensemble.member_scores, ensemble.member_seconds, strict=True
-    ):
+    rows = list(zip(ensemble.members, ensemble.member_scores, ensemble.member_seconds, strict=True))
+    shown = rows if everything else [rows[i] for i in _first([r[0] in ensemble.used for r in rows])]
+    for name, score, seconds in shown:
         known = "" if math.isnan(seconds) else f"{seconds:.0f}"
         unused = "" if name in ensemble.used else "not used"
         table.add_row(escape(name), f"{score:.4f}", known, unused)
+    _count_rest(table, len(rows) - len(shown))
     return table
 
 
-def method_table(ensemble: Ensemble, width: int, submission: Entry | None = None) -> Table:
+def method_table(
+    ensemble: Ensemble, width: int, submission: Entry | None = None, *, everything: bool = True
+) -> Table:
     """Methods by their nested score, the chosen one marked, then what to believe of the choice.
 
     With a submission its graded score is the last row, beside the interval that was expected.
-    ``width`` is in characters: narrow tables do without the seconds.
+    ``width`` is in characters: narrow tables do without the seconds. Without ``everything`` the
+    chosen method comes first and the rest is counted.
     """
     metric, with_seconds = ensemble.metric, width >= WIDE
     table = _table(f"methods: {metric} on rows that nothing was fitted on")
     table.add_column("method", overflow="fold")
-    table.add_column(metric, justify="right")
+    table.add_column(metric, justify="right", overflow="fold", min_width=8)
     table.add_column("95 % interval", no_wrap=True)
     table.add_column("in sample", justify="right")
     if with_seconds:
         table.add_column("s", justify="right")
-    for row in ensemble.scores:
+    rows = ensemble.scores
+    if not everything:
+        rows = tuple(rows[i] for i in _first([row.method == ensemble.method for row in rows]))
+    for row in rows:
         cells = [_marked(row, ensemble), f"{row.nested:.4f}", _range(row.low, row.high)]
         cells += [f"{row.in_sample:.4f}", f"{row.seconds:.1f}"][: 1 + with_seconds]
         table.add_row(*cells, style="bold" if row.method == ensemble.method else None)
+    _count_rest(table, len(ensemble.scores) - len(rows))
     table.add_section()
     table.add_row(
         "chosen, with the choice itself nested",
@@ -78,8 +91,8 @@ def difference_table(ensemble: Ensemble, width: int) -> Table:
     """
     table = _table("gained, with 95 % intervals: positive is better")
     table.add_column("method", overflow="fold")
-    table.add_column("over the mean", justify="right")
-    table.add_column("over the best member", justify="right")
+    table.add_column("over the mean", justify="right", no_wrap=True)
+    table.add_column("over the best member", justify="right", no_wrap=True)
     for row in ensemble.scores:
         table.add_row(
             _marked(row, ensemble),
@@ -106,7 +119,7 @@ def ledger_table(entries: Sequence[Entry], width: int) -> Table:
     table = _table("submissions")
     table.add_column("submission", overflow="fold")
     if wide:
-        table.add_column("metric")
+        table.add_column("metric", overflow="fold")
     table.add_column("nested", justify="right", no_wrap=True)
     table.add_column("95 % interval", no_wrap=True)
     table.add_column("graded", justify="right", no_wrap=True)
@@ -152,6 +165,17 @@ def season_table(rows: Sequence[Row], width: int) -> Table:
 
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _first(wanted: Sequence[bool]) -> list[int]:
+    """Return the places of ``MOST`` rows, wanted ones first; of all rows if there is one more."""
+    order = sorted(range(len(wanted)), key=lambda place: not wanted[place])
+    return sorted(order if len(order) <= MOST + 1 else order[:MOST])
+
+
+def _count_rest(table: Table, count: int) -> None:
+    if count:
+        table.add_row(f"… {count} more")
 
 
 def _figure(value: float | None) -> str:

@@ -33,9 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted: what was finished is kept; the same command goes on", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away, as `| head` does
-        return 0
+    except SystemExit:
+        return 0  # typer's, where the reader of our output went away, as `| head` does
     except Exception as error:
         if "--verbose" in arguments:
             traceback.print_exc()

@@ -30,7 +30,8 @@ def audit(
     for kind in drop:
         if kind not in KINDS:
             raise ConfigError("audit --drop", f"knows no kind {kind!r}", nearest(kind, KINDS))
-    report = look_at_all(workspace, display)
+    with display.alive("audit"):
+        report = look_at_all(workspace, display)
     for line in report.lines:
         display.say(line)
     display.say(f"audit: wrote {FINDINGS} ({len(report.findings.found)} findings), {SUMMARY}")

@@ -123,14 +123,15 @@ def _rehearse(
     from harness.kaggle.kernel_rehearsal import rehearse_kernel
     from harness.submit.rehearsal import lay_out_data
 
-    found = rehearse_kernel(
-        kernel,
-        workspace.competition.competition.kaggle or "",
-        workspace.cache / "kernel",
-        seconds,
-        rows,
-        partial(lay_out_data, workspace, other_ids=True),
-    )
+    with display.working("kernel: rehearsing"):
+        found = rehearse_kernel(
+            kernel,
+            workspace.competition.competition.kaggle or "",
+            workspace.cache / "kernel",
+            seconds,
+            rows,
+            partial(lay_out_data, workspace, other_ids=True),
+        )
     display.say(
         f"kernel: rehearsed {rows} other rows in {found.seconds:.0f} s of {seconds:g} s, "
         f"{found.reached} of them predicted"

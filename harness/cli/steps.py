@@ -6,6 +6,7 @@ A stage's code is imported when its step is taken, so that --help answers at onc
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from harness.clock import started
@@ -29,8 +30,8 @@ def open_workspace(root: Path) -> tuple["Workspace", Display]:
 
 
 def command(verb: str, root: Path) -> str:
-    """The command line of a verb for that workspace."""
-    return f"python -m harness {verb}" + ("" if root == Path() else f" -C {root}")
+    """The command line of a verb for that workspace, as a shell reads it."""
+    return f"python -m harness {verb}" + ("" if root == Path() else f" -C {quote(str(root))}")
 
 
 def init(folder: Path, source: Path | None, display: Display) -> None:
@@ -130,16 +131,21 @@ def fold(
     )
 
 
-def stack(workspace: "Workspace", display: Display, *, show: bool = True) -> None:
-    """Combine the members; ``show`` prints the tables."""
+def stack(
+    workspace: "Workspace", display: Display, *, show: bool = True, everything: bool = False
+) -> None:
+    """Combine the members; ``show`` prints the tables, a screen of them or ``everything``."""
     from harness.stack.make import stack as stack_members
 
-    ensemble, made = stack_members(workspace, display)
+    with display.alive("stack"):
+        ensemble, made = stack_members(workspace, display)
     if show:
-        show_ensemble(ensemble, display)
+        show_ensemble(ensemble, display, everything=everything)
+    used = ensemble.used
+    names = ", ".join(used) if len(used) <= 4 or everything else f"{len(used)} members"
     display.say(
         f"stack: {'wrote' if made else 'unchanged:'} models/ensemble/ensemble.json "
-        f"({ensemble.method} of {', '.join(ensemble.used)})"
+        f"({ensemble.method} of {names})"
     )
 
 
@@ -156,9 +162,10 @@ def cost(
     from harness.board.costs import averaging_notes, cost_table, plan_table
     from harness.cli.costs import measure_and_plan
 
-    sheet, plans, made = measure_and_plan(
-        workspace, display, engines, thorough=thorough, again=again
-    )
+    with display.alive("cost"):
+        sheet, plans, made = measure_and_plan(
+            workspace, display, engines, thorough=thorough, again=again
+        )
     if show:
         display.show(cost_table(sheet))
         display.show(plan_table(plans))
@@ -268,16 +275,25 @@ def summary(workspace: "Workspace", display: Display, submission: str) -> None:
     display.say(f"all of it took {time.monotonic() - started():.0f} s")
 
 
-def show_ensemble(ensemble: "Ensemble", display: Display, entry: "Entry | None" = None) -> None:
-    """Members, methods, gains, and what was said of them."""
+def show_ensemble(
+    ensemble: "Ensemble",
+    display: Display,
+    entry: "Entry | None" = None,
+    *,
+    everything: bool = False,
+) -> None:
+    """Members, methods and what was said of them on a screen; gains, too, with ``everything``."""
     from harness.board.tables import difference_table, ensemble_notes, member_table, method_table
 
-    width = display.console.width
-    display.show(member_table(ensemble))
-    display.show(method_table(ensemble, width, entry))
-    display.show(difference_table(ensemble, width))
-    for sentence in ensemble_notes(ensemble):
+    width, notes = display.console.width, ensemble_notes(ensemble)
+    display.show(member_table(ensemble, everything=everything))
+    display.show(method_table(ensemble, width, entry, everything=everything))
+    if everything:
+        display.show(difference_table(ensemble, width))
+    for sentence in notes if everything else notes[:4]:
         display.say(sentence)
+    if not everything:
+        display.say("`stack --all` shows what each method gains, and whatever was left out here")
 
 
 def ledger_entry(workspace: "Workspace", submission: str) -> "Entry | None":

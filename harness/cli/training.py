@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Thread
 from typing import IO, TYPE_CHECKING
 
@@ -25,9 +25,9 @@ def train(workspace: "Workspace", display: Display, wish: "Wish", processes: int
 
     begin_anew(workspace, display, wish.retrain)
     count = processes or _gpus()
-    if count <= 1:
-        return train_models(workspace, display, wish)
-    with _others(count, workspace, wish, display):
+    with display.alive("train"), ExitStack() as helpers:
+        if count > 1:
+            helpers.enter_context(_others(count, workspace, wish, display))
         return train_models(workspace, display, wish)
 
 
@@ -35,7 +35,8 @@ def show_plan(workspace: "Workspace", display: Display, wish: "Wish") -> None:
     """Print what would be trained, with the time and the room that it should take."""
     from harness.train.jobs import plan
 
-    works = plan(workspace, display, wish)
+    with display.alive("train --dry-run"):
+        works = plan(workspace, display, wish)
     if not works:
         display.say("train: all of it is done before, nothing to do")
         return
@@ -49,7 +50,7 @@ def _table(works: "Sequence[Work]") -> "Table":
 
     table = Table(title="What would be trained")
     for name in ("run", "jobs", "time", "disk"):
-        table.add_column(name, justify="left" if name == "run" else "right")
+        table.add_column(name, justify="left" if name == "run" else "right", overflow="fold")
     for work in works:
         table.add_row(
             work.run, str(work.jobs), format_duration(work.seconds), f"{work.disk / 1e6:.0f} MB"

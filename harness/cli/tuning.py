@@ -32,6 +32,7 @@ def open_search(workspace: "Workspace", section: "TuneSection") -> "tuple[Setup,
 
 def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bool:
     """Do the trials and judge the winner; False if the time was up before."""
+    from harness.display import progress_line
     from harness.tune.finish import finish
     from harness.tune.report import rows_of
     from harness.tune.search import Search, TimeUp
@@ -64,7 +65,15 @@ def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bo
         title = f"{ended} of {section.trials} trials, the best first, then the latest"
         return trial_table(latest_rows(rows, 10), metric, title)
 
-    with display.live(table) as renew:
+    before = len(said)
+
+    def line() -> str:
+        done = len(said) - before
+        pace = (time.monotonic() - begun) / done if done else None
+        left = None if pace is None else pace * (section.trials - len(said))
+        return progress_line("tune (trials)", len(said), section.trials, left)
+
+    with display.live("tune", table, line) as renew:
 
         def watch() -> None:
             renew()
@@ -77,7 +86,8 @@ def tune(workspace: "Workspace", display: Display, section: "TuneSection") -> bo
     if done:
         display.say("tune: training what the verdict needs")
         try:
-            finish(setup, study, tools, seconds())
+            with display.working("tune: the verdict"):
+                finish(setup, study, tools, seconds())
         except TimeUp:
             done = False
     if not done:

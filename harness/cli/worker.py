@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.__main__ import silence_libraries
 from harness.display import Display, one_line
 from harness.errors import UserError
 from harness.predict.cost import read_costs
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    silence_libraries()
     try:
         code = main(sys.argv[1:])
     except UserError as error:

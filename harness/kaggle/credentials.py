@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from harness.errors import KaggleError, UserError
@@ -47,7 +48,9 @@ class Credentials:
             return None
         if not self.file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
             return None
-        return f"{self.file} is readable by others on this machine: chmod 600 {self.file}"
+        return (
+            f"{self.file} is readable by others on this machine: chmod 600 {quote(str(self.file))}"
+        )
 
 
 @dataclass(frozen=True)

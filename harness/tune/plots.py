@@ -13,6 +13,15 @@ from harness.metrics import Metric
 from harness.tune.spaces import Axes
 from harness.tune.tables import Row, plain, score_of
 
+EXPLANATION = """First panel: the trials in order; the red line is the best complete one so far.
+Second panel: the share of the differences between complete trials that each setting explains,
+empty where they are too few. Other panels: the scores by the value of one setting. Blue points are
+complete trials. Grey points were pruned: they trained on less and cannot be compared with the blue
+ones."""
+STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; color: #222 }
+img { max-width: 100%; border: 1px solid #ddd } figcaption { color: #555; font-size: 0.9rem }
+pre { overflow-x: auto; padding: 1rem; background: #f5f5f5; font-size: 0.85rem }"""
+
 
 def write_picture(
     path: Path, axes: Axes, rows: Sequence[Row], shares: Mapping[str, float], metric: Metric
@@ -74,13 +83,18 @@ def write_picture(
 def write_page(
     path: Path, picture: Path, title: str, tables: str, sentences: Sequence[str]
 ) -> None:
-    """An HTML page of its own: the verdict's sentences, the picture, the tables as text."""
+    """An HTML page of its own: the verdict's sentences, the picture explained, the tables as text.
+
+    ``picture`` is the PNG that the page embeds.
+    """
     image = base64.b64encode(picture.read_bytes()).decode()
     said = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
+    name = html.escape(title)
     write_text(
         path,
-        f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<h1>{html.escape(title)}</h1>{said}"
-        f'<img style="max-width:100%" alt="trials and slices" src="data:image/png;base64,{image}">'
-        f"<pre>{html.escape(tables)}</pre>\n",
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>'
+        f"<style>{STYLE}</style><h1>Search {name}</h1><h2>Verdict</h2>{said}<h2>Trials</h2>"
+        f'<figure><img alt="scores of the trials" src="data:image/png;base64,{image}">'
+        f"<figcaption>{EXPLANATION}</figcaption></figure>"
+        f"<h2>Tables</h2><pre>{html.escape(tables)}</pre></html>\n",
     )

@@ -40,7 +40,7 @@ def trial_table(rows: Sequence[Row], metric: Metric, title: str) -> Table:
     """The rows, each with its settings and its score where trials are chosen."""
     table = _narrow(title)
     table.add_column("trial", justify="right")
-    table.add_column(metric.name, justify="right")
+    table.add_column(metric.name, justify="right", overflow="fold", min_width=8)
     table.add_column("folds", justify="right")
     table.add_column("s", justify="right")
     table.add_column("state", overflow="fold", max_width=16)

@@ -12,7 +12,7 @@ from harness.audit.duplicates import find_copies
 from harness.audit.embed import Eyes
 from harness.audit.learn import Probed, growth, shortcuts, twins
 from harness.audit.look import shrink
-from harness.audit.occlusion import PLACES, occlusion_map
+from harness.audit.occlusion import PLACES, occlusion_map, save_map
 from harness.audit.pictures import see
 from harness.display import Display
 from harness.workspace import Workspace
@@ -68,7 +68,8 @@ def test_a_tied_colour_rings_and_names_its_classes(probed: Probed) -> None:
     maps = sorted((probed.workspace.root / "audit/maps").iterdir())
     assert [path.name for path in maps] == ["class-0.png", "class-1.png"]
     with Image.open(maps[0]) as image:
-        assert image.size == (256, 128)
+        assert image.width == 256
+    assert image.height > 128  # the caption
 
 
 def test_without_eyes_little_is_an_alarm(tmp_path: Path) -> None:
@@ -129,3 +130,18 @@ def test_the_map_is_bright_where_the_answer_lies() -> None:
     assert falls.shape == (PLACES, PLACES)
     assert (int(y), int(x)) in {(6, 2), (6, 3), (7, 2), (7, 3)}
     assert falls[0, 7] == 0
+
+
+def test_a_map_stands_above_its_caption(tmp_path: Path) -> None:
+    square = np.full((128, 128, 3), 90, np.uint8)
+    path = tmp_path / "map.png"
+    sizes = []
+    for caption in ("cat: image 7", "cat: image " + "a_long_name" * 9 + "\nLeft: the picture."):
+        save_map(path, square, np.eye(PLACES), caption)
+        page = np.asarray(Image.open(path))
+        assert page.shape[1] == 256
+        assert np.array_equal(page[:128, :128], square)
+        assert (page[128:] < 128).any()  # letters
+        assert (page[128:, -4:] == 255).all()  # none of them beyond the edge
+        sizes.append(len(page))
+    assert sizes[1] > sizes[0] > 128

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,12 @@ def test_the_picture(kind: str, start: bytes, tmp_path: Path) -> None:
         assert path.read_text(encoding="utf-8").count("day1-0") == 1
     with pytest.raises(UserError, match="names no kind of picture"):
         plot_season(scripted(), "accuracy", tmp_path / "season.docx")
+
+
+def test_a_picture_without_points_is_explained_instead(tmp_path: Path) -> None:
+    found = scripted()
+    rows = tuple(replace(row, public_score=None) for row in found.rows)
+    path = tmp_path / "season.png"
+    with pytest.raises(UserError, match=r"none of \d+ submissions has both .*board sync"):
+        plot_season(replace(found, rows=rows), "accuracy", path)
+    assert not path.exists()

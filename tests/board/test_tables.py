@@ -6,7 +6,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from harness.board.tables import difference_table, ensemble_notes, member_table, method_table
+from harness.cli.steps import show_ensemble
 from harness.decision import Decision
+from harness.display import Display
 from harness.estimate import Estimate
 from harness.workspace.ensemble import Ensemble, Score
 from harness.workspace.ledger import Entry
@@ -134,3 +136,41 @@ def test_the_notes_begin_with_the_reason_for_the_choice() -> None:
     )
     alone = replace(ENSEMBLE, reason="")
     assert ensemble_notes(alone) == ("Most alike: a and b.", "Not measured.")
+
+
+NAMES = tuple(f"{i:02d}_tf_efficientnetv2_s_in21k_384_seed{i}" for i in range(40))
+MANY = replace(
+    ENSEMBLE,
+    method="weighted",
+    members=NAMES,
+    used=NAMES[30:],
+    member_scores=(0.53,) * 40,
+    member_seconds=(12345.0,) * 40,
+    weights=((),) * 40,
+    runs=("",) * 40,
+    scores=(*(score(f"bagged_method_{i}", 0.5) for i in range(20)), score("weighted", 0.4)),
+    diversity=("A sentence that takes up more than one line of eighty characters. " * 2,) * 30,
+)
+
+
+def test_the_ensemble_is_shown_on_a_screen_and_all_of_it_when_asked() -> None:
+    display = Display(Console(width=80, color_system=None))
+
+    def lines(*, everything: bool) -> list[str]:
+        with display.console.capture() as capture:
+            show_ensemble(MANY, display, everything=everything)
+        return [line[i : i + 80] for line in capture.get().splitlines() for i in (0, 80)]
+
+    screen = [line for line in lines(everything=False) if line]
+    assert len(screen) <= 37
+    text = "\n".join(screen)
+    assert "→ weighted" in text
+    assert NAMES[30] in text
+    assert NAMES[0] not in text
+    assert "… 34 more" in text
+    assert "stack --all" in text
+    everything = "\n".join(lines(everything=True))
+    assert all(name in everything for name in NAMES)
+    assert "over the best member" in everything
+    assert everything.count("A sentence") > 30
+    assert "more\n" not in everything

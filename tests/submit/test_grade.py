@@ -82,6 +82,8 @@ def test_kappa_of_a_single_class_has_no_value_and_gives_no_warning(tmp_path: Pat
     same: list[list[object]] = [["id", "label"], ["a", 2], ["b", 2]]
     with pytest.raises(DataError, match="leaves quadratic_weighted_kappa without a value"):
         graded(tmp_path, "ordinal", "quadratic_weighted_kappa", same, same)
+
+
 def test_a_solution_may_mark_labels_with_words(tmp_path: Path) -> None:
     given: list[list[object]] = [["id", "ant", "big bee"], ["a", 0.9, 0.4], ["b", 0.2, 0.7]]
     solution: list[list[object]] = [["id", "ant", "big bee"], ["b", False, "TRUE"], ["a", True, 0]]

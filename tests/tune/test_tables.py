@@ -1,6 +1,7 @@
 """What people read of a search."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from harness.estimate import Estimate
 from harness.metrics import METRICS
 from harness.space import TuneSection
 from harness.tune.judge import Verdict
+from harness.tune.plots import write_page
 from harness.tune.tables import Row, slices, verdict_lines
 
 
@@ -34,3 +36,13 @@ def test_only_what_is_better_is_recommended(low: float, high: float, said: str) 
     verdict = Verdict(one, one, Estimate((low + high) / 2, low, high), 0.01, 3, 100)
     lines = verdict_lines(verdict, METRICS["log_loss"], 30, 0.4, same=False)
     assert said in " ".join(lines)
+
+
+def test_the_page_has_a_style_and_explains_its_plots(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"picture")
+    write_page(tmp_path / "a.html", tmp_path / "a.png", "a & b", "<table>", ["Sentence <1>."])
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    for text in ("<style>", "a &amp; b", "Sentence &lt;1&gt;.", "&lt;table&gt;"):
+        assert text in page
+    for panel in ("First panel", "Second panel", "Other panels", "pruned"):
+        assert panel in page.split("<figcaption>")[1].split("</figcaption>")[0]

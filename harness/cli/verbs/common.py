@@ -10,8 +10,8 @@ import harness
 app = typer.Typer(
     name="harness",
     help="From a folder of pictures to the best submission that the clock allows.",
-    epilog="In a workspace (a folder with a competition.toml): `python -m harness run` does all.",
-    no_args_is_help=True,
+    epilog="The verbs stand in the order of use. Example: `harness init cassava --from "
+    "~/Downloads/cassava`, then `harness run -C cassava`, which does all that is needed.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -22,6 +22,8 @@ Root = Annotated[
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
 HERE = Path()
+BETTER_DATA = "Better data, once `stack` has combined members"
+"""The heading of the verbs that stand apart from the order of use."""
 
 
 @app.callback(invoke_without_command=True)
@@ -32,3 +34,5 @@ def _version(
     if version:
         print(f"harness {harness.__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        context.get_help()  # typer prints it itself

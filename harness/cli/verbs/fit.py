@@ -123,13 +123,19 @@ def tune(
 
 
 @app.command()
-def stack(root: Root = HERE, verbose: Verbose = False) -> None:
+def stack(
+    root: Root = HERE,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every member, method, gain and note: no limit.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
     """Combine the members in oof/ and keep the best combination.
 
     Every method is scored on rows that it was not fitted on.
 
-    Example: `python -m harness stack`
+    Example: `python -m harness stack`, `python -m harness stack --all`
     """
     workspace, display = steps.open_workspace(root)
-    steps.stack(workspace, display)
+    steps.stack(workspace, display, everything=everything)
     display.say(f"next: {steps.command('submit', root)}")

@@ -8,7 +8,7 @@ import typer
 from harness.cli import audit as audit_steps
 from harness.cli import kaggle as kaggle_steps
 from harness.cli import steps
-from harness.cli.verbs.common import HERE, Root, Verbose, app
+from harness.cli.verbs.common import BETTER_DATA, HERE, Root, Verbose, app
 from harness.display import Display
 
 
@@ -108,7 +108,7 @@ def audit(
     display.say(f"next: {steps.command('fold', root)}")
 
 
-@app.command()
+@app.command(rich_help_panel=BETTER_DATA)
 def review(
     root: Root = HERE,
     most: Annotated[int, typer.Option("--most", min=1, help="Show so many doubts.")] = 200,
@@ -130,7 +130,7 @@ def review(
     audit_steps.review(workspace, display, most=most, show=show, table=table)
 
 
-@app.command()
+@app.command(rich_help_panel=BETTER_DATA)
 def add(
     given: Annotated[
         Path,

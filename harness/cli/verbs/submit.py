@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -94,7 +95,9 @@ def submit(
         kaggle_steps.submit_file(workspace, display, path, wait=wait)
         display.say(f"next: {steps.command('board sync', root)}")
     else:
-        display.say(f"next: {steps.command(f'grade {path}', root)}, or submit it with --kaggle")
+        display.say(
+            f"next: {steps.command(f'grade {quote(str(path))}', root)}, or submit it with --kaggle"
+        )
     if degraded:
         raise typer.Exit(3)
 
