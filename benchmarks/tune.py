@@ -190,7 +190,7 @@ def plain(setup: Setup, data: Data, seed: int) -> dict[str, Any]:
     def objective(trial: optuna.Trial) -> float:
         values = {name: trial._suggest(name, axis) for name, axis in axes.items()}
         model = setup.run(values)
-        trainer.train(model, [fold + 1 for fold in setup.choosing], None)
+        trainer.train(model, list(setup.choosing), None)
         rows, said = setup.out_of_fold(model.name, setup.choosing)
         return metric.loss(truth[rows], said)
 
