@@ -3,9 +3,12 @@
 0 done · 2 the user can mend it · 1 a bug · 3 finished, but degraded · 130 interrupted.
 """
 
+import logging
+import os
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import typer
@@ -50,3 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+def silence_libraries() -> None:
+    """Keep libraries' warnings from the user, here and in the processes that this one starts.
+
+    They address programmers. Python's own ``-W`` and PYTHONWARNINGS bring them back.
+    """
+    if not sys.warnoptions:
+        warnings.showwarning = lambda *args, **options: None
+        os.environ["PYTHONWARNINGS"] = "ignore"
+        logging.disable(logging.WARNING)

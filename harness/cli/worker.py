@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.__main__ import silence_libraries
+from harness.cli import silence_libraries
 from harness.display import Display, one_line
 from harness.errors import UserError
 from harness.predict.cost import read_costs

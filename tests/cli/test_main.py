@@ -17,8 +17,7 @@ from harness.cli import main, steps
 
 
 @pytest.fixture(autouse=True)
-def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("harness.__main__.silence_libraries", lambda: None)
+def _signals_as_before() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
