@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from harness.cli.timed_pass import one_pass
 from harness.display import Display, one_line
 from harness.errors import ConfigError, WorkspaceError, nearest
 from harness.files import write_text
@@ -66,7 +67,8 @@ def measure_and_plan(
     )
     if not sheet.members and any(ensemble.weights):
         raise WorkspaceError("cost", f"no engine works: {'; '.join(sheet.notes)}", "mend one")
-    sheet = _as_they_run(workspace, sheet, display)
+    if sheet.members and any(path.exists() for path in rows.paths):
+        sheet = _as_they_run(workspace, sheet, len(ensemble.targets), display)
     plans = make_plans(
         ensemble,
         problem,
@@ -81,44 +83,48 @@ def measure_and_plan(
     return sheet, plans, True
 
 
-def _as_they_run(workspace: Workspace, sheet: CostSheet, display: Display) -> CostSheet:
-    """The sheet, corrected by a pass of each member over some images, then by one of all."""
+def _as_they_run(
+    workspace: Workspace, sheet: CostSheet, targets: int, display: Display
+) -> CostSheet:
+    """Return the sheet, corrected by a pass of each member over some images, then by one of all.
+
+    One process makes all passes, as a submission does. If it fails, those that it made count.
+    """
     names = [one.member for one in sheet.members]
-    passes = [[name] for name in names] + ([names] if len(names) > 1 else [])
-    with display.progress("real passes", len(passes), unit="passes") as advance:
-        for done, members in enumerate(passes):
-            advance(done, ", ".join(members))
-            try:
-                loading, predicting = _timed_pass(workspace, sheet, members)
-            except WorkspaceError as error:
-                display.say(f"warning: {error}")
-                continue
-            alone = len(members) == 1
-            sheet = corrected(sheet, members, loading if alone else 1.0, predicting)
-    if len(passes) == 1:  # the first pass corrects, and says nothing of the next
+    passes = [[name] for name in names] + [names] * (len(names) > 1)
+    counts = [_rows_of_a_pass(sheet.of(members)) for members in passes]
+    with display.working("real passes"), TemporaryDirectory() as folder:
+        costs = Path(folder) / "costs.json"
+        write_costs(costs, sheet)
+        wanted = json.dumps(list(zip(counts, passes, strict=True)))
+        command = ["-m", "harness.cli.timed_pass", str(workspace.root), str(costs), wanted]
+        done = subprocess.run(
+            [sys.executable, *command], capture_output=True, text=True, check=False
+        )
+    if done.returncode:
+        why = one_line(done.stderr.strip()[-300:])
+        display.say(f"warning: a real pass failed, its seconds are those of the engines: {why}")
+    spent = [json.loads(line) for line in done.stdout.splitlines()]
+    imported: set[str] = set()
+    for members, rows, seconds in zip(passes, counts, spent, strict=False):
+        plan = one_pass(sheet.of(members), targets, rows)
+        runtimes = {stage.runtime for stage in plan.stages}
+        fixed = sum(stage.fixed_seconds for stage in plan.stages)
+        predicting = plan.seconds - plan.costs.base - plan.costs.imports(runtimes) - fixed
+        new = runtimes - imported
+        imported |= runtimes
+        loading = fixed + plan.costs.imports(new)
+        slower = seconds["load"] / loading if len(members) == 1 else 1.0
+        sheet = corrected(sheet, members, slower, seconds["predict"] / predicting, new)
+    if len(spent) < 2:  # the first pass corrects, and says nothing of the next
         sheet = replace(sheet, spread=LEAST_SPREAD)
     return sheet
 
 
-def _timed_pass(
-    workspace: Workspace, sheet: CostSheet, members: Sequence[str]
-) -> tuple[float, float]:
-    """Seconds for each predicted one, of loading and of predicting, in a fresh process."""
+def _rows_of_a_pass(sheet: CostSheet) -> int:
     an_image = sheet.read + sum(seconds for _, seconds in sheet.decode)
-    an_image += sum(one.image_seconds(1) for one in sheet.members if one.member in members)
-    rows = min(max(LEAST_PASS, round(PASS_SECONDS / an_image)), MOST_PASS)
-    with TemporaryDirectory() as folder:
-        costs = Path(folder) / "costs.json"
-        write_costs(costs, sheet)
-        command = [sys.executable, "-m", "harness.cli.timed_pass", str(workspace.root), str(costs)]
-        done = subprocess.run(
-            [*command, str(rows), *members], capture_output=True, text=True, check=False
-        )
-    if done.returncode:
-        why = f"could not be timed ({one_line(done.stderr.strip()[-300:])})"
-        raise WorkspaceError(", ".join(members), why, "its seconds are those of its engine alone")
-    found = json.loads(done.stdout.strip().splitlines()[-1])
-    return found["load"], found["predict"]
+    an_image += sum(one.image_seconds(1) for one in sheet.members)
+    return min(max(LEAST_PASS, round(PASS_SECONDS / an_image)), MOST_PASS)
 
 
 def _stored(workspace: Workspace, ensemble: Ensemble) -> tuple[CostSheet, list[Plan]] | None:

@@ -1,10 +1,10 @@
-"""The seconds of one real pass over some images.
+"""The seconds of real passes over some images.
 
-    python -m harness.cli.timed_pass ROOT COSTS ROWS MEMBER …
+    python -m harness.cli.timed_pass ROOT COSTS '[[ROWS, [MEMBER, …]], …]'
 
 Engines are timed one by one on images that are decoded already. In a submission they share the
 processor with the threads that decode, and with each other. This process runs the submission's own
-code with these members, and prints as JSON how much longer that takes than predicted.
+code with these members, one pass after the other, and prints the seconds of each as a line of JSON.
 """
 
 import json
@@ -13,7 +13,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -27,36 +26,29 @@ from harness.workspace.ensemble import read_ensemble
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print {"load": …, "predict": …}: seconds for each one that the costs predict."""
-    root, costs, count, *members = arguments
+    """Print {"load": …, "predict": …} for each pass: the seconds that it took."""
+    root, costs, passes = arguments
     workspace = Workspace.open(Path(root))
     ensemble = read_ensemble(workspace.models / "ensemble")
     sheet = read_costs(Path(costs))
     there = [path for path in read_test_rows(workspace, ensemble).paths if path.exists()]
-    paths = list(islice(cycle(there), int(count))) if there else []
-    sheet = replace(sheet, members=tuple(m for m in sheet.members if m.member in members))
-    plan = one_pass(sheet, len(ensemble.targets), len(paths))
-    progress = follow(
-        plan,
-        paths,
-        stage_loader(workspace, plan, sheet),
-        {},
-        lambda stages, predictions: predictions.mean(axis=0),
-        lambda progress: None,
-        deadline=math.inf,
-        clock=time.perf_counter,
-        rendering=workspace.competition.data.rendering,
-    )
-    loading = sum(stage.fixed_seconds for stage in plan.stages)
-    loading += plan.costs.imports(stage.runtime for stage in plan.stages)
-    predicting = plan.seconds - plan.costs.base - loading
-    found = {"load": 1.0, "predict": 1.0}
-    if progress.completed and paths:
-        found = {
-            "load": progress.spent["load"] / loading,
-            "predict": progress.spent["predict"] / predicting,
-        }
-    print(json.dumps(found))
+    for rows, members in json.loads(passes):
+        some = sheet.of(members)
+        plan = one_pass(some, len(ensemble.targets), rows)
+        progress = follow(
+            plan,
+            list(islice(cycle(there), rows)),
+            stage_loader(workspace, plan, some),
+            {},
+            lambda stages, predictions: predictions.mean(axis=0),
+            lambda progress: None,
+            deadline=math.inf,
+            clock=time.perf_counter,
+            rendering=workspace.competition.data.rendering,
+        )
+        if not progress.completed:
+            raise RuntimeError(f"the pass of {', '.join(members)} was not completed")
+        print(json.dumps({key: progress.spent[key] for key in ("load", "predict")}), flush=True)
 
 
 def one_pass(sheet: CostSheet, targets: int, rows: int) -> Plan:

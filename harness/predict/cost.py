@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -120,6 +120,10 @@ class CostSheet:
         if unknown := {member.cost.engine for member in self.members} - {*ENGINES}:
             raise ValueError(f"there is no engine {min(unknown)!r}")
 
+    def of(self, members: Collection[str]) -> "CostSheet":
+        """Return the sheet of these members alone."""
+        return replace(self, members=tuple(one for one in self.members if one.member in members))
+
     def costs(self, rows: int) -> Costs:
         """The shared costs for a test set of ``rows``."""
         imports: dict[str, list[float]] = {}
@@ -151,12 +155,16 @@ def averaging_sentence(plan: Plan, sheet: CostSheet) -> str:
 
 
 def corrected(
-    sheet: CostSheet, members: Sequence[str], loading: float, predicting: float
+    sheet: CostSheet,
+    members: Sequence[str],
+    loading: float,
+    predicting: float,
+    started: Collection[str],
 ) -> CostSheet:
     """Return the sheet after one pass of these members together took other seconds than predicted.
 
-    ``loading`` and ``predicting`` are seconds for each predicted one. Decoding stays as it is: the
-    members wait for it, and it for them.
+    ``loading`` and ``predicting`` are seconds for each predicted one; ``started`` are the runtimes
+    that the pass imported. Decoding stays as it is: the members wait for it, and it for them.
     """
     passing = [one for one in sheet.members if one.member in members]
     forward = sum(one.cost.image_seconds for one in passing)
@@ -171,7 +179,7 @@ def corrected(
             one,
             cost=replace(
                 cost,
-                start_seconds=cost.start_seconds * loading,
+                start_seconds=cost.start_seconds * (loading if one.runtime in started else 1.0),
                 load_seconds=cost.load_seconds * loading,
                 warm_up_seconds=cost.warm_up_seconds * loading,
                 image_seconds=cost.image_seconds * slower,

@@ -110,6 +110,7 @@ class Plan:
     which knows one model a member and image, with its standard error ``gain_error``.
     ``prefix_scores`` (stages + 1,) are the nested scores if all images got the prior, the first
     stage, the first two, and so on. ``decision`` is what becomes of the blends' predictions.
+    ``whole``: it is all of the ensemble, and rows with all members are blended as the ensemble does.
     """
 
     kind: Kind
@@ -128,6 +129,7 @@ class Plan:
     gain_error: float = 0.0
     prefix_scores: tuple[float, ...] = ()
     decision: Decision = field(default_factory=Decision)
+    whole: bool = False
 
     def __post_init__(self) -> None:
         shares = [stage.share for stage in self.stages]

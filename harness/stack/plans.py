@@ -68,10 +68,11 @@ def make_plans(
         error = (believed.high - believed.low) / (2 * NORMAL)
         cascades.append(everything)
         scores.append(Score(believed.value, error, ensemble.decision))
-    return [
+    plans = [
         judge.plan(one, believed, gain)
         for one, believed, gain in zip(cascades, scores, gains, strict=False)
     ]
+    return plans if beaten else [*plans[:-1], replace(plans[-1], whole=True)]
 
 
 def write_plans(path: Path, ensemble: Ensemble, plans: Sequence[Plan]) -> None:

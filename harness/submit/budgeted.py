@@ -153,7 +153,8 @@ def predict_within(
     0: the plan was completed; 3: it was cut short; UNWRITTEN: the last file could not be written.
 
     ``elapsed`` is the seconds since the promising process's start. ``blend`` is the ensemble's
-    own, for rows that get all of its members; ``combine`` the plan's, for all others.
+    own, for rows that get all of its members from the plan of the whole ensemble; ``combine`` the
+    plan's, for all others.
     """
     import numpy as np
 
@@ -176,7 +177,7 @@ def predict_within(
         cube = np.full((len(ensemble.members), *predictions.shape), np.nan, np.float32)
         for stages, some in progress.groups:
             found, means = plan.by_member(stages, progress.predictions[list(stages)][:, some])
-            if set(found) >= set(ensemble.used):
+            if plan.whole and set(found) >= set(ensemble.used):
                 for member, mean in zip(found, means, strict=True):
                     cube[ensemble.members.index(member), some] = mean
                 blended = blend(cube[:, some], rows.metadata_of(some))

@@ -61,13 +61,17 @@ def test_what_all_members_share_is_paid_once() -> None:
 
 
 def test_a_pass_that_takes_longer_makes_loads_and_images_dearer() -> None:
-    slower = corrected(SHEET, ["b"], 2.0, 1.5)
+    slower = corrected(SHEET, ["b"], 2.0, 1.5, {"torch"})
     assert slower.members[0] == SHEET.members[0]
     assert slower.members[1].fixed_seconds(1) == pytest.approx(2 * 0.75)
     an_image = 0.003 + 0.01  # decoding, the network
     assert slower.members[1].image_seconds(1) == pytest.approx(1.5 * an_image - 0.003)
     assert slower.costs(100).images([64]) == SHEET.costs(100).images([64])
-    both = corrected(SHEET, ["a", "b"], 1.0, 1.2)
+    both = corrected(SHEET, ["a", "b"], 1.0, 1.2, set())
+    assert both.spread == pytest.approx(0.15)  # no more, however unlucky the pass was
+    assert slower.members[1].cost.start_seconds == 2 * SHEET.members[1].cost.start_seconds
+    later = corrected(SHEET, ["b"], 2.0, 1.5, set())  # its runtime was there
+    assert later.members[1].cost.start_seconds == SHEET.members[1].cost.start_seconds
     assert sum(one.image_seconds(1) for one in both.members) == pytest.approx(1.2 * 0.023 - 0.003)
 
 
