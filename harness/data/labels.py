@@ -40,19 +40,12 @@ def make_targets(
     elif task == "multilabel":
         found = _joined_labels(column, competition.data.separator, sample)
     else:
-        found = _one_class(competition, column, sample, source)
+        classes = _class_order(competition, sorted_names(column.names.tolist()), sample, source)
+        place = {name: code for code, name in enumerate(classes)}
+        codes = np.array([place[name] for name in column.names], np.int64)[column.codes]
+        found = codes, tuple(classes), column.texts()
     _require_columns(competition, sample, found[1], source)
     return found
-
-
-def _one_class(
-    competition: Competition, column: Coded, sample: Sample | None, source: Path
-) -> Targets:
-    """Codes (rows,) of one class a row."""
-    classes = _class_order(competition, sorted_names(column.names.tolist()), sample, source)
-    place = {name: code for code, name in enumerate(classes)}
-    codes = np.array([place[name] for name in column.names], np.int64)[column.codes]
-    return codes, tuple(classes), column.texts()
 
 
 def sorted_names(names: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.data.images import image_paths, inspect, map_images
 from harness.data.summary import (
-    check_table,
+    check_metadata,
     check_test,
     differing_test_ids,
     summarise_table,
@@ -17,6 +17,7 @@ from harness.doctor.findings import Finding, ImageReport, Progress, image_findin
 from harness.doctor.machine import devices, disk, unwritable, versions, weights
 from harness.errors import UserError
 from harness.model import ModelSection
+from harness.text import refuse_look_alikes
 from harness.workspace import Workspace
 
 
@@ -31,7 +32,8 @@ def examine(workspace: Workspace, display: Display) -> list[Finding]:
         found += [Finding("ok", "table", line) for line in summarise_table(table, competition.task)]
         paths = image_paths(competition, root, table.ids)
         found += image_findings("images", _inspect_all(table.ids, paths, root, display), white)
-        check_table(competition, root, table)
+        refuse_look_alikes(table.ids, range(len(table.ids)))
+        check_metadata(competition, root, table)
     except UserError as error:
         found.append(Finding("mend", "table", str(error)))
     try:
