@@ -110,7 +110,7 @@ class Plan:
     which knows one model a member and image, with its standard error ``gain_error``.
     ``prefix_scores`` (stages + 1,) are the nested scores if all images got the prior, the first
     stage, the first two, and so on. ``decision`` is what becomes of the blends' predictions.
-    ``whole``: it is all of the ensemble, and rows with all members are blended as the ensemble does.
+    ``whole``: all of the ensemble, so that rows with all members get its own blend.
     """
 
     kind: Kind
