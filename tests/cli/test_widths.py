@@ -153,7 +153,7 @@ def test_a_table_fits_80_columns_and_breaks_no_figure(name: str) -> None:
 
 
 def test_the_list_of_doubts_fits_80_columns() -> None:
-    doubts = Doubts((Doubt("folder/" + "x" * 90, LONG, LONG[::-1], 0.98),), 1, (), ())
+    doubts = Doubts((Doubt("folder/" + "x" * 90, LONG, LONG[::-1], 0.98),), 1, 1, 1, (), ())
     display = Display(Console(width=80, color_system=None))
     with display.console.capture() as capture:
         audit._list(doubts, display)

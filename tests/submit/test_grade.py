@@ -245,7 +245,7 @@ def test_a_submission_may_spell_what_the_sample_spells_and_nothing_else(tmp_path
     def graded_with(id_: str) -> float:
         write_table(tmp_path / "given.csv", ["id", "label"], [[id_, "ant"]])
         given, solution = tmp_path / "given.csv", tmp_path / "solution.csv"
-        return grade(given, solution, rules, asked, rules.metric)
+        return grade(given, solution, rules, asked, rules.metric)["all"]
 
     assert graded_with(" a") == 1.0
     with pytest.raises(DataError, match="row 2 has the unknown id 'a '"):

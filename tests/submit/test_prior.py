@@ -11,6 +11,7 @@ from tiny import TOML, edit, write_table
 
 from harness.competition import Competition, load_competition
 from harness.data.sample import read_sample, read_test_ids
+from harness.decision import Decision
 from harness.errors import DataError
 from harness.submit.prior import prior_submission
 from harness.submit.rows import TestRows, submission_text
@@ -97,9 +98,8 @@ def test_a_submission_spells_what_the_sample_spells(
     rows = TestRows(read_test_ids(settings, tmp_path), [], sample, None)
     predictions = np.tile(np.array(PRIOR), (len(rows.ids), 1))
     workspace = SimpleNamespace(competition=settings)
-    text = submission_text(
-        workspace, Path("s.csv"), rows, SimpleNamespace(targets=targets), predictions
-    )  # type: ignore[arg-type]
+    ensemble = SimpleNamespace(targets=targets, decision=Decision())
+    text = submission_text(workspace, Path("s.csv"), rows, ensemble, predictions)  # type: ignore[arg-type]
     filled = {"log_loss": "0.5,0.2,0.3", "accuracy": " ant"}[metric]
     ids = {"sample_submission": [" b", "a "], "test": ["c", "a ", " b"]}[decides]
     assert text.splitlines() == [f"id ,{asked}", *(f"{id_},{filled}" for id_ in ids)]

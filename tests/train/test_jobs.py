@@ -109,7 +109,7 @@ def test_soup_and_refit_are_trained_measured_and_used(
     assert soup["weight"] == pytest.approx(np.mean([h["weight"] for h in heads], 0), abs=1e-6)
 
     capsys.readouterr()
-    assert harness("stack") == 0
+    assert harness("stack", "--all") == 0
     printed = capsys.readouterr().out
     assert f"tuned: log_loss on {shape[0]} holdout rows is" in printed
     assert "by the refit, which is taken" in printed
@@ -504,7 +504,7 @@ def test_a_run_is_replaced_when_the_one_that_follows_it_is_complete(
     assert harness("train", "--retrain", "probe") == 2  # training cannot start
     assert sound_files(workspace, "probe") == before
     edit(toml, f'"w.pth"\n{PROBE}', f'"none"\nseed = 1\n{PROBE}')
-    assert harness("train", "--retrain", "probe", "--fold", "2") == 0
+    assert harness("train", "--retrain", "probe", "--fold", "1") == 0
     assert sound_files(workspace, "probe") == before
     fold = file_digest(aside / "fold1.safetensors")
     capsys.readouterr()
