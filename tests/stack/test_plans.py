@@ -170,3 +170,10 @@ def test_a_plan_is_chosen_only_if_a_slower_run_completes_it_too() -> None:
     slower = last.seconds + 0.1 * (last.seconds - start)
     assert choose(plans, slower + 0.01) == last
     assert choose(plans, slower - 0.01) != last
+
+
+def test_only_the_plan_of_the_whole_ensemble_is_blended_as_it() -> None:
+    ensemble, problem, sheet = world(member("a", 0.01), member("b", 0.02, shared=True))
+    plans = make_plans(ensemble, problem, sheet, {}, 500)
+    assert [plan.whole for plan in plans] == [False] * (len(plans) - 1) + [True]
+    assert plans[-1].score == ensemble.estimate.value
