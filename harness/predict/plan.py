@@ -15,6 +15,15 @@ from harness.decision import Decision
 
 Array = NDArray[Any]
 Kind = Literal["classes", "labels", "values"]
+KINDS: dict[str, Kind] = {
+    "binary": "classes",
+    "multiclass": "classes",
+    "ordinal": "classes",
+    "multilabel": "labels",
+    "regression": "values",
+}
+"""Task → what a row of predictions is: class probabilities that sum to one, one probability a
+label, or a value."""
 Span = tuple[int, int]
 """The first of some things in a row, and the one after the last."""
 FLOOR = 1e-7

@@ -6,10 +6,11 @@ from typing import Any, Self
 import numpy as np
 
 from harness.errors import WorkspaceError
+from harness.predict.plan import KINDS, Kind
 from harness.stack.booster import Booster
 from harness.stack.linear import Linear
 from harness.stack.link import finish
-from harness.stack.problem import KINDS, Array, Kind
+from harness.stack.problem import Array
 from harness.stack.rules import Average, RankMean, Rule, Vote
 
 CELLS_AT_ONCE = 1 << 23

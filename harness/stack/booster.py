@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from harness.predict.plan import Kind
 from harness.stack.inner import splits_enough, thinned
 from harness.stack.link import from_logits, to_logits
-from harness.stack.problem import Array, Kind, Problem, Rows
+from harness.stack.problem import Array, Problem, Rows
 from harness.stack.rules import Average
 
 MOST_TREES = 200

@@ -11,11 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from harness.metrics import Metric, get_metric
-from harness.predict.plan import RULES, blend, urgency
+from harness.predict.plan import RULES, Kind, blend, urgency
 from harness.stack.blend import Blend
 from harness.stack.methods import METHODS
 from harness.stack.priced import Option
-from harness.stack.problem import Array, Kind, Problem, Rows
+from harness.stack.problem import Array, Problem, Rows
 from harness.stack.resample import row_values
 from harness.stack.rules import Average
 from harness.stack.subset import Blends

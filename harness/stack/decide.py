@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from harness.decision import Decision, Rule
+from harness.predict.plan import Kind
 from harness.stack.inner import thinned
 from harness.stack.link import finish, to_logits
-from harness.stack.problem import Array, Kind, Problem, Rows
+from harness.stack.problem import Array, Problem, Rows
 from harness.stack.resample import CONFUSION_METRICS, Scorer, scorer
 
 SEARCH_ROWS = 10_000

@@ -7,9 +7,10 @@ import numpy as np
 
 from harness.estimate import Estimate
 from harness.metrics import Metric
+from harness.predict.plan import Kind
 from harness.stack.cascade import smooth_metric
 from harness.stack.honest import NORMAL, estimate
-from harness.stack.problem import Array, Kind
+from harness.stack.problem import Array
 from harness.stack.resample import paired_scores, row_values
 
 DRAWS = 20

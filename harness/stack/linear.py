@@ -5,9 +5,10 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from harness.predict.plan import Kind
 from harness.stack.inner import inner_splits, splits_enough, thinned
 from harness.stack.link import from_logits, to_logits
-from harness.stack.problem import Array, Kind, Problem, Rows
+from harness.stack.problem import Array, Problem, Rows
 
 PENALTIES = (1.0, 0.1, 0.01, 0.001)
 """Candidates, strongest first; the inner folds choose."""

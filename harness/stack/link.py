@@ -6,7 +6,8 @@ By kind of prediction: ``classes`` log probabilities ↔ softmax, ``labels`` log
 
 import numpy as np
 
-from harness.stack.problem import Array, Kind
+from harness.predict.plan import Kind
+from harness.stack.problem import Array
 
 FLOOR = 1e-7
 """The least probability: about float32's resolution near 1, so no log loss is ever infinite."""

@@ -2,27 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.decision import Decision, plain_decision
 from harness.metrics import Metric
+from harness.predict.plan import KINDS, Kind
 
 Array = NDArray[Any]
 Rows = NDArray[np.intp]
-Kind = Literal["classes", "labels", "values"]
-
-KINDS: dict[str, Kind] = {
-    "binary": "classes",
-    "multiclass": "classes",
-    "ordinal": "classes",
-    "multilabel": "labels",
-    "regression": "values",
-}
-"""Task → what a row of predictions is: class probabilities that sum to one, one probability a
-label, or a value."""
 
 
 @dataclass(frozen=True, eq=False)

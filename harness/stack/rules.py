@@ -8,8 +8,9 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
+from harness.predict.plan import Kind
 from harness.stack.link import from_logits, to_logits
-from harness.stack.problem import Array, Kind
+from harness.stack.problem import Array
 
 
 class Rule(Protocol):

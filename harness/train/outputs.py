@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from harness.locks import holding
 from harness.metrics import Metric
+from harness.predict.plan import KINDS, blend
 from harness.train.job import Job
 from harness.workspace import Workspace
 from harness.workspace.oof import oof_metadata, oof_views, write_oof
@@ -160,7 +161,8 @@ class Output:
         return score
 
     def _score(self, rows: NDArray[np.intp], predictions: Predictions) -> float:
-        decided = self.training.decision.apply(predictions)
+        kind = KINDS[self.training.task]
+        decided = self.training.decision.apply(blend(np.ones(1), predictions[None], kind))
         return self.metric.score(self.training.target[rows], decided)
 
     @property

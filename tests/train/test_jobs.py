@@ -4,14 +4,21 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from tiny import CLASSES, edit, picture
 
+from harness.decision import Decision
 from harness.files import file_digest
 from harness.locks import trying
+from harness.metrics import get_metric
+from harness.stack.honest import member_scores
+from harness.stack.problem import Problem
 from harness.train.job import Job
+from harness.train.outputs import Output
 from harness.workspace import Workspace
 from harness.workspace.ensemble import read_ensemble
 from harness.workspace.runs import load_arrays, save_arrays, save_predictions
@@ -569,3 +576,14 @@ def test_extra_pictures_are_trained_on_and_never_scored(
     assert any((without[name] != added[name]).any() for name in without)
     scored = load_arrays(workspace / f"models/{model}/fold0.oof.safetensors")["predictions"]
     assert len(scored) == 10
+
+
+def test_a_run_is_scored_as_the_table_of_members_scores_it() -> None:
+    """A probability of zero for the right class counts as the floor, there and here."""
+    predictions = np.array([[0.0, 1.0], [0.3, 0.7]], np.float32)
+    truth, metric = np.array([0, 1]), get_metric("log_loss")
+    folds = np.array([0, 1])
+    problem = Problem(("m",), predictions[None], truth, folds, "multiclass", metric)
+    training = SimpleNamespace(task="multiclass", decision=Decision(), target=truth)
+    run: Any = SimpleNamespace(training=training, metric=metric)
+    assert Output._score(run, np.arange(2), predictions) == member_scores(problem)[0]
