@@ -107,7 +107,7 @@ class CompetitionSection(Section):
 
 @dataclass(frozen=True)
 class Rendering:
-    """How the values of an image file become 8-bit colours.
+    """The settings by which the values of an image file become 8-bit colours.
 
     ``white`` is the value that becomes 255 in grey pictures of more than 8 bits, None the usual
     one. ``background`` is the colour that is seen where a picture is transparent.
@@ -118,7 +118,7 @@ class Rendering:
 
     @property
     def key(self) -> str:
-        """What decoded pictures differ by, as a text for digests."""
+        """Return the settings as a text for digests."""
         return str(self.white) + (f" on {self.background}" if self.background != "white" else "")
 
 
@@ -194,7 +194,7 @@ class DataSection(Section):
 
     @property
     def rendering(self) -> Rendering:
-        """How the images are decoded."""
+        """The settings that images are decoded with."""
         return Rendering(self.white, self.background)
 
     @property

@@ -1,4 +1,4 @@
-"""What a stage tells while it works: lines, tables, bars; off a terminal, a line a minute."""
+"""Output of a stage at work: lines, tables, bars and, off a terminal, a line a minute."""
 
 import time
 from collections.abc import Callable, Iterator

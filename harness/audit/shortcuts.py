@@ -122,7 +122,7 @@ def sentences(
     real: float,
     model: str = "the model",
 ) -> list[str]:
-    """What is to be said of the probes: one line each, alarms with the classes concerned.
+    """Return a line on each probe; an alarm names the classes concerned.
 
     ``model`` is what reaches ``real``.
     """

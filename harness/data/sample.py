@@ -41,7 +41,7 @@ class Sample:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What it spells that may be labels: its cells and its columns."""
+        """The cells and columns whose text may be a label."""
         return (*self.shown, *self.target_columns)
 
 

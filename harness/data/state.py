@@ -19,7 +19,7 @@ FINDINGS = f"{FOLDER}/findings.parquet"
 SUMMARY = f"{FOLDER}/summary.txt"
 MAPS = f"{FOLDER}/maps"
 _ADDED = re.compile(r"extra/[0-9a-f]{32}(\.\w+)?")
-"""How `add` names the pictures that it takes in."""
+"""The names that `add` gives to pictures."""
 
 
 def adopt(root: Path) -> str | None:

@@ -74,7 +74,7 @@ def question_of(column: str, texts: NDArray[Any], asked: Sequence[str] | None) -
 
 
 def is_marks(texts: NDArray[Any]) -> bool:
-    """Whether all cells are 0 or 1, or words for them."""
+    """Return whether all cells are 0 or 1, or words for them."""
     return set(map(number, set(texts.tolist()))) <= {0, 1}
 
 

@@ -97,7 +97,7 @@ def _table(path: Path) -> tuple[Columns, str]:
 
 
 def _pixel_columns(columns: Columns) -> int:
-    """How many columns are numbered, if that is as many as a square picture has values; else 0."""
+    """Return the number of numbered columns if a square picture has as many values, else 0."""
     count = sum(name[-1:].isdecimal() for name in columns)
     square = any(count == channels * math.isqrt(count // channels) ** 2 for channels in (1, 3))
     return count if square and count >= FEWEST_PIXELS else 0

@@ -30,7 +30,7 @@ class TrainTable:
 
     @property
     def repeats(self) -> bool:
-        """Whether many ids repeat: its rows may be something other than pictures."""
+        """Return whether many ids repeat, as where rows are something other than pictures."""
         cells = self.columns[self.id].tolist()
         return len(cells) - len(set(cells)) > MOST_REPEATS * len(cells)
 

@@ -185,7 +185,9 @@ class Race:
                 continue
             if why := why_missing(kind, converting=True):
                 self.notes.append(f"{name}: {kind.name} is left out: {why}")
-            elif self._convert(run, kind, run.weights[:1], pixels):
+            elif why := self._convert(run, kind, run.weights[:1], pixels):
+                self.notes.append(f"{name}: {why}")
+            else:
                 able.append(kind)
         seconds = SECONDS * (1 + self.thorough)
         found = time_engines(able, run.folder, self.folder, pixels_file(pixels), seconds=seconds)
@@ -203,19 +205,16 @@ class Race:
         self.slow |= {cost.engine for cost in ranked if cost.image_seconds > CLOSE * least}
         return ranked
 
-    def _convert(self, run: Run, kind: Kind, weights: Sequence[str], pixels: Pixels) -> bool:
-        """Whether the networks are there, after making those that are not."""
+    def _convert(self, run: Run, kind: Kind, weights: Sequence[str], pixels: Pixels) -> str:
+        """Make the networks that are missing; return why that is impossible, else ""."""
         try:
             convert(kind, run, weights, self.folder, pixels[spread(len(pixels), ROWS_TIMED)])
         except HarnessError:
             raise
         except Exception as error:  # exporters know only some networks, and raise anything
-            self.notes.append(
-                f"{run.folder.name}: {kind.name} is left out: "
-                f"the network cannot be converted ({one_line(error)[:200]})"
-            )
-            return False
-        return True
+            why = one_line(error)[:200]
+            return f"{kind.name} is left out: the network cannot be converted ({why})"
+        return ""
 
     def _checked(
         self, run: Run, files: tuple[str, ...], kind: Kind, cost: EngineCost, pixels: Pixels
@@ -224,8 +223,8 @@ class Race:
         name, problem, training = run.folder.name, self.problem, self.training
         member = MemberCost(name, run.model.image_size, run.shares_backbone, files, cost)
         # the fold models, too, where a soup or a refit predicts: they are what can be checked
-        if not self._convert(run, kind, run.weights, pixels):
-            return f"{kind.name} is left out"
+        if why := self._convert(run, kind, run.weights, pixels):
+            return why
         if _made_the_stored(kind, run.model):
             return member
         fold_of = training.assignment[:, 0].astype(np.intp)
