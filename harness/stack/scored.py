@@ -131,6 +131,7 @@ class Judge:
         self, cascade: Cascade, believed: Score, gain: tuple[float, float] = (0.0, 0.0)
     ) -> Plan:
         """Return the cascade as a plan; ``gain`` is that of averaging, and its error."""
+        cascade = self.selection.trimmed(cascade)
         return replace(
             self.selection.plan_of(cascade),
             score=believed.score,

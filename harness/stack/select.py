@@ -122,6 +122,16 @@ class Selection:
             before = level.share
         return total
 
+    def trimmed(self, cascade: Cascade) -> Cascade:
+        """Return the cascade without the last stages for left-over time that make it worse."""
+        order = cascade.order  # the plan of the prior keeps a first stage to go on with
+        planned = max(1, cascade.levels[-1].stages if cascade.levels else 0)
+        losses = [
+            float(self.nested.losses(order[:k]).mean()) for k in range(planned, len(order) + 1)
+        ]
+        kept = max(i for i, loss in enumerate(losses) if loss <= min(losses) + TIE)
+        return replace(cascade, order=order[: planned + kept])
+
     def plan_of(self, cascade: Cascade) -> Plan:
         """The cascade as a plan, blends fitted on all rows; its score is not known here."""
         default = RULES[self.problem.kind][0]

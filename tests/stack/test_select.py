@@ -559,3 +559,25 @@ def test_the_most_efficient_plan_moves_with_the_price_of_time() -> None:
     assert dear.seconds < middle.seconds < free.seconds
     with pytest.raises(ConfigError, match="no value"):
         most_efficient(plans, "score / (base - base)")
+
+
+def test_left_over_time_buys_nothing_that_makes_the_plan_worse() -> None:
+    """A learner mends one member's scale; blends that average fold models do without one."""
+    problem = make_problem(rows=300, members=2)
+    columns = {"a": problem.predictions[0] ** 0.2, "b": problem.predictions[1] ** 0.2}
+    predictions = np.stack([c / c.sum(axis=1, keepdims=True) for c in columns.values()])
+    unsure = replace(problem, names=("a", "b"), predictions=predictions.astype(np.float32))
+    bought = [
+        Purchase("a", "torch-fp32", 64, 5, True, 0.1, 0.001, {1: "a"}),
+        Purchase("b", "torch-fp32", 64, 5, False, 0.1, 0.001, {1: "b"}),
+    ]
+    costs = Costs(1.0, 0.1, ((0, 0.0), (64, 0.001)))
+    selection = Selection(unsure, bought, costs, 500)
+    for cascade in selection.some():
+        planned = cascade.levels[-1].stages if cascade.levels else 0
+        plan = Judge(selection).plan(cascade, Score(0.5, 0.1, Decision()))
+        losses = [
+            selection.nested.losses(cascade.order[:k]).mean()
+            for k in range(max(1, planned), len(plan.stages) + 1)
+        ]
+        assert losses[-1] == pytest.approx(min(losses), abs=1e-6)
