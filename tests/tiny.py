@@ -25,6 +25,7 @@ test = "data/test.csv"
 images = "data/images/{id}.png"
 sample_submission = "data/sample_submission.csv"
 label = "label"
+invariances = []
 
 [folds]
 k = 3

@@ -13,7 +13,7 @@ import numpy as np
 from harness.metrics import Metric, get_metric
 from harness.predict.plan import RULES, Kind, blend, urgency
 from harness.stack.blend import Blend
-from harness.stack.methods import METHODS
+from harness.stack.methods import METHODS, Method
 from harness.stack.priced import Option
 from harness.stack.problem import Array, Problem, Rows
 from harness.stack.resample import row_values
@@ -27,6 +27,11 @@ DOUBT = 1.0
 cascade looks better than it is."""
 SMOOTH = ("log_loss", "brier", "rmse", "mae")
 """Metrics that a search may look at itself; all of them are losses."""
+
+
+def learner(problem: Problem) -> Method:
+    """Return the method that may learn how to blend a plan's members."""
+    return METHODS["ridge" if problem.kind == "values" else "logistic"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Nested:
         self.blends = [Blends(problem, rows) for rows in self.other_rows]
         self.prior = prior(problem, slice(None))
         self.prior_loss = _constant_loss(problem, self.prior)
-        self.learner = METHODS["ridge" if problem.kind == "values" else "logistic"]
+        self.learner = learner(problem)
         self.luck = luck(problem, self.last(range(len(options))))
         self._averaged = {option.member for option in options if option.models[0]}
         self.method: dict[tuple[int, ...], str] = {}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from harness.files import write_text
 from harness.predict.cost import CostSheet
 from harness.predict.plan import Plan, Plans
+from harness.stack.cascade import learner
 from harness.stack.decide import decide_nested
 from harness.stack.honest import NORMAL
 from harness.stack.inner import thinned
@@ -43,16 +44,19 @@ def make_plans(
 
     ``base`` is how many views the ensemble predicts in, ``repeats`` how many models' mean an OOF
     prediction is. The last plan is all of the ensemble, as it predicts without a budget. It is
-    left out only if a cheaper plan is better beyond noise.
+    left out only if a cheaper plan is better beyond noise. A plan blends by logistic regression
+    (ridge for values) only if that method competed for the ensemble.
     """
     some = thinned(np.arange(len(problem.folds)), MOST_ROWS, 0)
     purchases, columns = _purchases(ensemble, problem, sheet, in_views, base, repeats)
+    competed = {score.method.partition("+")[0] for score in ensemble.scores}
     selection = Selection(
         columns.of_rows(some),
         purchases,
         sheet.costs(rows),
         rows,
         noise={one.member: max(one.loss, TIE) for one in sheet.averaging},
+        learn=learner(problem).name in competed,
     )
     everything = _everything(ensemble, selection)
     first, *more = selection.some()

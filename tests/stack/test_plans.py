@@ -177,3 +177,18 @@ def test_only_the_plan_of_the_whole_ensemble_is_blended_as_it() -> None:
     plans = make_plans(ensemble, problem, sheet, {}, 500)
     assert [plan.whole for plan in plans] == [False] * (len(plans) - 1) + [True]
     assert plans[-1].score == ensemble.estimate.value
+
+
+def test_plans_learn_a_blend_only_where_the_learner_competed() -> None:
+    ensemble, problem, sheet = world(member("a", 0.01, shared=True), member("b", 0.02, shared=True))
+    unsure = problem.predictions**0.2  # which a learner mends, and no average
+    unsure /= unsure.sum(axis=2, keepdims=True)
+    problem = replace(problem, predictions=unsure)
+
+    def methods(of: Ensemble) -> set[str]:
+        plans = make_plans(of, problem, sheet, {}, 500)
+        return {blend["method"] for plan in plans for blend in plan.blends if blend}
+
+    assert "logistic" not in methods(ensemble)
+    logistic = replace(ensemble.scores[0], method="logistic")
+    assert "logistic" in methods(replace(ensemble, scores=(*ensemble.scores, logistic)))
