@@ -1,4 +1,4 @@
-"""May an engine serve a member? Only if the metric cannot tell its answers from plain fp32's."""
+"""May an engine serve a member? Only if its answers score no worse than the stored ones."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,23 +9,27 @@ from numpy.typing import NDArray
 from harness.metrics import Metric
 
 TOLERANCE = 0.1
-"""How far the score may move, in standard errors of the score itself."""
+"""How much worse the score may be, in standard errors of the score itself."""
 
 BLOCKS = 40
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The metric on the same OOF rows, from plain fp32 and from an engine."""
+    """The metric on the same OOF rows, from the stored predictions and from an engine.
+
+    ``worse`` is how much worse the engine's score is.
+    """
 
     reference: float
     score: float
+    worse: float
     standard_error: float
 
     @property
     def acceptable(self) -> bool:
-        """Whether the difference is within a tenth of the metric's standard error."""
-        return abs(self.score - self.reference) <= TOLERANCE * self.standard_error
+        """Whether the engine is worse by at most a tenth of the metric's standard error."""
+        return self.worse <= TOLERANCE * self.standard_error
 
 
 def agreement(
@@ -35,7 +39,7 @@ def agreement(
     predictions: NDArray[np.float32],
     groups: NDArray[Any] | None = None,
 ) -> Agreement:
-    """Compare an engine's OOF predictions with those of plain fp32, (rows, targets) both.
+    """Compare an engine's OOF predictions with a reference, (rows, targets) both.
 
     Each row must be predicted by the fold model that never saw it. Predictions that are not
     finite are never acceptable (their score is NaN).
@@ -44,7 +48,8 @@ def agreement(
     error = standard_error(metric, truth, reference, groups)
     finite = bool(np.isfinite(predictions).all())
     score = metric.score(truth, predictions) if finite else float("nan")
-    return Agreement(expected, score, error)
+    worse = expected - score if metric.greater_is_better else score - expected
+    return Agreement(expected, score, worse, error)
 
 
 def standard_error(

@@ -40,7 +40,7 @@ from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
 from harness.workspace.training import TrainingRows
 
-SECONDS = 0.5
+SECONDS = 0.3
 """Seconds for which each batch size of an engine is timed."""
 CLOSE = 1.5
 """Times the fastest engine's seconds with which another one races for the next backbone, too."""
@@ -131,7 +131,7 @@ class Race:
     def serve(
         self, weights: dict[str, tuple[str, ...]], kinds: dict[str, list[Kind]]
     ) -> dict[str, MemberCost]:
-        """Return each member's fastest engine that answers the same; a member with none is left
+        """Return each member's fastest engine that answers as well; a member with none is left
         out. ``weights`` are the files that it predicts with, ``kinds`` the engines that may race.
         """
         members: dict[str, MemberCost] = {}

@@ -147,6 +147,9 @@ def _export(graph: Graph, size: int) -> Any:
     """The ONNX model of the network, whose constants keep the names of the weights."""
     images = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     rows = torch.export.Dim("rows", min=1, max=_MOST_ROWS)
+    for module in graph.modules():
+        if hasattr(module, "inplace"):  # the exporter takes twice as long to trace these
+            module.inplace = False
     with warnings.catch_warnings():  # the exporter's own use of what torch has deprecated
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
