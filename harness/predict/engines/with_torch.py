@@ -149,7 +149,7 @@ def _export(graph: Graph, size: int) -> Any:
     rows = torch.export.Dim("rows", min=1, max=_MOST_ROWS)
     for module in graph.modules():
         if hasattr(module, "inplace"):  # the exporter takes twice as long to trace these
-            module.inplace = False
+            module.inplace = False  # type: ignore[assignment]
     with warnings.catch_warnings():  # the exporter's own use of what torch has deprecated
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
