@@ -25,7 +25,6 @@ test = "data/test.csv"
 images = "data/images/{id}.png"
 sample_submission = "data/sample_submission.csv"
 label = "label"
-invariances = []
 
 [folds]
 k = 3

@@ -25,6 +25,8 @@ ROOT = str(Path(__file__).parents[2])
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose costs are measured."""
     folder = make_workspace(tmp_path_factory.mktemp("budget") / "workspace")
+    toml = folder / "competition.toml"  # a mirrored ant is a cat
+    edit(toml, 'label = "label"', 'label = "label"\ninvariances = []')
     for verb in (["fold"], ["train"], ["stack"], ["cost", *cheap_costs()]):
         assert main([*verb, "-C", str(folder)]) == 0
     return folder
