@@ -91,29 +91,28 @@ class Probing:
             state = {name: t.detach().cpu().numpy() for name, t in network.state_dict().items()}
             if not file.exists():  # kept, so that the run needs nothing from outside its folder
                 save_arrays(file, state)
-            features: dict[str, NDArray[np.float32]] = {
-                view: self._features(network, state, self.pictures.images, view)
-                for view in {"identity", *self.workspace.competition.views}
-            }
+            views = sorted({"identity", *self.workspace.competition.views})
+            features = self._features(network, state, self.pictures.images, views)
             if not len(self.pictures.extra):
                 return features, features["identity"][:0]
-            extra = self._features(network, state, self.pictures.extra_images, "identity")
-            return features, extra
+            extra = self._features(network, state, self.pictures.extra_images, ["identity"])
+            return features, extra["identity"]
 
     def _features(
-        self, network: Network, state: Arrays, images: ImageCache, view: str
-    ) -> NDArray[np.float32]:
-        """Features (rows, width) of these images in a view, from the cache where they are there."""
+        self, network: Network, state: Arrays, images: ImageCache, views: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Features (rows, width) of these images in each view, from the cache if they are there."""
         device = choose_device(self.model.precision)
-        key = digest(
-            self.model.backbone,
-            str(self.model.image_size),
-            f"{device.precision}, pooled in fp32",
-            images.content,
-            view,
-            *(array.tobytes() for array in state.values()),
-        )
-        file = self.workspace.cache / "features" / f"{key}.safetensors"
-        if not file.exists():
-            save_arrays(file, {"features": self.passes.features(network, images, view)})
-        return load_arrays(file, "remove it: it is made again")["features"]
+        precision = f"{device.precision}, pooled in fp32"
+        made_by = (self.model.backbone, str(self.model.image_size), precision, images.content)
+        weights = [array.tobytes() for array in state.values()]
+        folder = self.workspace.cache / "features"
+        files = {view: folder / f"{digest(*made_by, view, *weights)}.safetensors" for view in views}
+        missing = [view for view, file in files.items() if not file.exists()]
+        made = self.passes.features(network, images, missing)
+        for view, features in zip(missing, made, strict=True):
+            save_arrays(files[view], {"features": features})
+        return {
+            view: load_arrays(file, "remove it: it is made again")["features"]
+            for view, file in files.items()
+        }

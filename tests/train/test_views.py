@@ -15,6 +15,7 @@ from harness.display import Display
 from harness.files import file_digest
 from harness.predict.engine import choose_device, load_predictor, predict_batch
 from harness.predict.views import VIEWS
+from harness.train import passes
 from harness.train import run as training_run
 from harness.train.estimate import estimate
 from harness.train.interrupt import Stopped
@@ -321,3 +322,32 @@ def test_a_plan_tells_predicting_again_from_training(
     fold_file(workspace / "models/tuned", 0).unlink()
     (workspace / "oof/tuned.parquet").unlink()
     assert two.missing == two.folds[:1]
+
+
+def test_openvino_computes_the_features_of_many_images_as_pytorch_does(
+    workspace: Path,
+    harness: Harness,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("openvino")
+    one_model(workspace, "probe")
+
+    def predicted() -> np.ndarray:
+        shutil.rmtree(workspace / ".cache")
+        assert harness("train", "--retrain", "probe") == 0
+        return pd.read_parquet(workspace / "oof/probe.parquet")[list(CLASSES)].to_numpy()
+
+    assert harness("fold") == 0
+    assert harness("train") == 0
+    by_torch = predicted()
+    asked: list[int] = []
+    monkeypatch.setattr(passes, "MANY", 60)  # 30 images in two views
+    monkeypatch.setattr(passes, "predict_batch", lambda *given: asked.append(1))
+    np.testing.assert_allclose(predicted(), by_torch, atol=1e-4)
+    assert not asked
+    monkeypatch.undo()
+    monkeypatch.setattr(passes, "MANY", 60)
+    monkeypatch.setattr("harness.predict.engines.with_torch._export", lambda *given: 1 / 0)
+    np.testing.assert_array_equal(predicted(), by_torch)
+    assert "PyTorch computes the features (division by zero)" in capsys.readouterr().out

@@ -50,7 +50,7 @@ class Engine:
         """
         if not len(pixels):
             return np.zeros((0, self.run.targets), np.float32)
-        batches = list(_batches(np.ascontiguousarray(pixels), self.batch))
+        batches = list(in_full_batches(np.ascontiguousarray(pixels), self.batch))
         predictions = []
         for network, heads in self._networks:
             features = np.concatenate(list(network.run(batches)))[: len(pixels)]
@@ -87,8 +87,8 @@ def _load(kind: Kind, part: Part, cache: Path, batch: int) -> tuple[Network, Hea
     return ONNXRuntimeNetwork(file), heads
 
 
-def _batches(pixels: Pixels, batch: int) -> Iterator[Pixels]:
-    """Pieces of exactly ``batch`` rows; the last is filled up with its own first row."""
+def in_full_batches(pixels: Pixels, batch: int) -> Iterator[Pixels]:
+    """Yield pieces of exactly ``batch`` rows; the last is filled up with its own first row."""
     for start in range(0, len(pixels), batch):
         piece = pixels[start : start + batch]
         if len(piece) < batch:

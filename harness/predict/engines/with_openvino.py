@@ -25,7 +25,7 @@ class OpenVINONetwork(Network):
 
     def __init__(self, kind: Kind, file: Path, batch: int) -> None:
         core = openvino.Core()
-        model = core.read_model(file, file.with_suffix(".bin"))
+        model = core.read_model(file)
         # fixed shapes let the plugin choose its kernels once
         model.reshape([batch, *list(model.input().partial_shape)[1:]])
         streams = cores() if kind.asynchronous else 1

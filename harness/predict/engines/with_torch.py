@@ -139,11 +139,21 @@ def export_onnx(part: Part, file: Path) -> Heads:
     return graph.heads
 
 
+def export_network(network: nn.Module, size: int, file: Path) -> None:
+    """Write a network of uint8 images (rows, size, size, 3), for any number of rows, as ONNX."""
+    import onnx_ir
+    from onnxscript.optimizer import optimize
+
+    exported = onnx_ir.from_proto(_export(network, size))
+    optimize(exported)
+    onnx_ir.save(exported, file)
+
+
 _exported: dict[tuple[object, ...], Any] = {}
 """The network that was exported last, by what it shares with those that differ in weights alone."""
 
 
-def _export(graph: Graph, size: int) -> Any:
+def _export(graph: nn.Module, size: int) -> Any:
     """The ONNX model of the network, whose constants keep the names of the weights."""
     images = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     rows = torch.export.Dim("rows", min=1, max=_MOST_ROWS)
