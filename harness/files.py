@@ -53,7 +53,8 @@ def replacing(path: Path) -> Iterator[Path]:
     to_write(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.unlink(missing_ok=True)
+        if os.path.lexists(temporary):
+            temporary.unlink()
         temporary.touch(exist_ok=False)  # a new file, not what a link of that name leads to
         usual = temporary.stat().st_mode
         yield temporary
