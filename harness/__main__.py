@@ -1,13 +1,19 @@
 """The process of `python -m harness`, or `harness`: what asks it to end, and its exit code."""
 
-import signal
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # the current folder: a typer.py in a stranger's workspace would run
+
+import os
+import signal
 
 INTERRUPTED = 130
 
 
 def run() -> int:
     """Run one command and return its exit code; SIGTERM is treated like Ctrl-C."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # whatever Python this process starts: not from there, too
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         from harness.cli import main, silence_libraries  # takes long enough to be interrupted

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from threading import Event, Thread
+from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import (
@@ -15,6 +16,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 
 from harness.durations import format_duration
 
@@ -25,6 +27,11 @@ Advance = Callable[[int, str], None]
 def harmless(text: str) -> str:
     """The text with control characters spelled out: those in data must not reach the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def harmless_lines(text: str) -> str:
+    """The text with all but its line ends as ``harmless`` makes it."""
+    return "\n".join(map(harmless, text.split("\n")))
 
 
 def progress_line(stage: str, done: float, total: float, left: float | None) -> str:
@@ -38,7 +45,19 @@ def one_line(message: object) -> str:
     return harmless(" ".join(str(message).split()))[:2000]
 
 
-class _Console(Console):
+class PlainConsole(Console):
+    """A console that shows text as it is: no markup, no control characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Make harmless whatever comes from data, in whichever table or bar it stands."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else harmless_lines(text), style, control)
+
     def on_broken_pipe(self) -> None:
         """Go on without a word: the work is wanted even where nobody reads the lines any more."""
         with suppress(SystemExit):
@@ -52,13 +71,13 @@ class Display:
     """
 
     def __init__(self, console: Console | None = None, silence: float = 60.0) -> None:
-        self.console = console or _Console(highlight=False, soft_wrap=True)
+        self.console = console or PlainConsole(soft_wrap=True)
         self.silence = silence
         self._spoke = time.monotonic()
         self._stages: list[Callable[[], str]] = []
 
     def say(self, text: str) -> None:
-        """One line, shown as it is: what stands in brackets is no markup."""
+        """One line, shown as it is."""
         self._spoke = time.monotonic()
         self.console.print(harmless(text), markup=False)
 

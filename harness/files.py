@@ -7,7 +7,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import DataError
+from harness.errors import DataError, WorkspaceError
+
+_workspaces: set[Path] = set()
+"""The folders of the workspaces that this process has opened."""
+
+
+def protect(workspace: Path) -> None:
+    """Refuse from now on to write below that folder through a link, or to climb out of it."""
+    _workspaces.add(Path.cwd() / workspace)
+
+
+def to_write(path: Path) -> Path:
+    """Return a path to write to, to append to or to delete; the folder it is in is made.
+
+    All that is changed in a workspace passes here: a stranger's may hold links to files of the
+    user's, and names that climb out of it. A WorkspaceError for these.
+    """
+    absolute = Path.cwd() / path
+    for root in filter(absolute.is_relative_to, _workspaces):
+        below = absolute.relative_to(root).parts
+        for place, name in zip((absolute, *absolute.parents), reversed(below), strict=False):
+            if name == ".." or place.is_symlink():
+                found = "is a link or leads out of the workspace, and nothing is written there"
+                raise WorkspaceError(place, found, "remove it, or name a place in the workspace")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def database_to_write(path: Path) -> Path:
+    """Return the path of an SQLite file as ``to_write`` does; SQLite writes beside it, too."""
+    for ending in ("-journal", "-wal", "-shm"):
+        to_write(path.with_name(path.name + ending))
+    return to_write(path)
 
 
 @contextmanager
@@ -18,10 +50,12 @@ def replacing(path: Path) -> Iterator[Path]:
     owner's alone, which colleagues on shared storage could not read). On an error the temporary
     file is removed and what stood under ``path`` before stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    to_write(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.touch()
+        if os.path.lexists(temporary):
+            temporary.unlink()
+        temporary.touch(exist_ok=False)  # a new file, not what a link of that name leads to
         usual = temporary.stat().st_mode
         yield temporary
         temporary.chmod(usual)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from harness.files import to_write
+
 
 @contextmanager
 def trying(path: Path) -> Iterator[bool]:
@@ -13,8 +15,7 @@ def trying(path: Path) -> Iterator[bool]:
 
     The operating system takes a lock from a dead process, so none is ever left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = FileLock(to_write(path))
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -29,6 +30,5 @@ def trying(path: Path) -> Iterator[bool]:
 @contextmanager
 def holding(path: Path) -> Iterator[None]:
     """Hold the lock at ``path``, waiting for it if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path, poll_interval=0.2):
+    with FileLock(to_write(path), poll_interval=0.2):
         yield

@@ -8,6 +8,7 @@ import pytest
 from tiny import TOML, edit
 
 from harness.competition import Competition, load_competition
+from harness.consent import allow
 from harness.errors import ConfigError
 
 Harness = Callable[..., int]
@@ -23,7 +24,9 @@ def load(folder: Path, value: str | None = RIGHT, metric: str = OWN) -> Competit
         (folder / "my_metrics.py").write_text(CODE.format(value), encoding="utf-8")
     text = TOML.replace('metric = "log_loss"', metric)
     (folder / "competition.toml").write_text(text, encoding="utf-8")
-    return load_competition(folder / "competition.toml")
+    competition = load_competition(folder / "competition.toml")
+    allow(competition.metric.name, competition.metric.source)
+    return competition
 
 
 def test_a_function_in_the_workspace_is_the_metric(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from harness.predict.cost import CostSheet
@@ -28,7 +27,7 @@ def cost_table(sheet: CostSheet) -> Table:
         if member.score is not None and member.reference is not None:
             checked = f"{member.score:.4f}, {member.reference:.4f}"
         table.add_row(
-            escape(member.member),
+            member.member,
             member.cost.engine,
             f"{1 / member.image_seconds(count):.0f}",
             f"{member.fixed_seconds(count):.2f}",
@@ -61,7 +60,7 @@ def plan_table(plans: Sequence[Plan]) -> Table:
             f"{plan.seconds:.1f}",
             f"{plan.score:.4f} ± {plan.error:.4f}",
             f"{plan.gain:.4f}" if plan.gain else "",
-            escape(", ".join(used)) or "the prior",
+            ", ".join(used) or "the prior",
         )
     return table
 

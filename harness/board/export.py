@@ -19,4 +19,4 @@ def season_csv(season: Season) -> str:
 
 def season_json(season: Season) -> str:
     """The submissions, a public score's noise (standard deviation), and the notes."""
-    return json.dumps(asdict(season), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(asdict(season), indent=2) + "\n"

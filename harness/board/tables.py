@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from harness.board.season import Row
@@ -35,7 +34,7 @@ def member_table(ensemble: Ensemble, *, everything: bool = True) -> Table:
     for name, score, seconds in shown:
         known = "" if math.isnan(seconds) else f"{seconds:.0f}"
         unused = "" if name in ensemble.used else "not used"
-        table.add_row(escape(name), f"{score:.4f}", known, unused)
+        table.add_row(name, f"{score:.4f}", known, unused)
     _count_rest(table, len(rows) - len(shown))
     return table
 
@@ -127,7 +126,7 @@ def ledger_table(entries: Sequence[Entry], width: int) -> Table:
         table.add_column("rows", justify="right")
         table.add_column("s", justify="right", no_wrap=True)
     for entry in entries:
-        cells = [escape(entry.name), *[entry.metric][:wide], f"{entry.nested:.4f}"]
+        cells = [entry.name, *[entry.metric][:wide], f"{entry.nested:.4f}"]
         cells += [_range(entry.low, entry.high)]
         cells += ["" if entry.local_score is None else f"{entry.local_score:.4f}"]
         table.add_row(*cells, *[str(entry.rows), f"{entry.seconds:.1f}"][: 2 * wide])
@@ -156,7 +155,7 @@ def season_table(rows: Sequence[Row], width: int) -> Table:
         interval = ""
         if row.low is not None and row.high is not None:
             interval = _range(row.low, row.high)
-        cells = [escape(row.name), _figure(row.nested), *[interval][:wide]]
+        cells = [row.name, _figure(row.nested), *[interval][:wide]]
         cells += [_figure(row.public_score), *[_figure(row.private_score)][:wide]]
         cells += [str(row.rank or ""), row.medal or _state(row)]
         table.add_row(*cells, *[_seconds(row)][:wide])

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from harness.cli.verbs import app
-from harness.display import one_line
+from harness.display import harmless_lines, one_line
 from harness.errors import as_user_error
 
 INTERRUPTED = 130
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0  # typer's, where the reader of our output went away, as `| head` does
     except Exception as error:
         if "--verbose" in arguments:
-            traceback.print_exc()
+            print(harmless_lines(traceback.format_exc()), file=sys.stderr)
         if mendable := as_user_error(error):
             print(f"error: {one_line(mendable)}", file=sys.stderr)
             return 2

@@ -3,7 +3,9 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from harness.display import Display
@@ -104,19 +106,21 @@ def review(workspace: "Workspace", display: Display, *, most: int, show: bool, t
     )
     display.say(f"review: open {server.address}")
     display.say(f"review: decisions go to {CORRECTIONS}; end with Ctrl-C, then run fold and train")
-    if show:
-        import webbrowser
+    with ExitStack() as ending:
+        ending.callback(server.server_close)
+        if show:
+            import webbrowser
 
-        webbrowser.open(server.address)
-    try:
+            # the address is a secret, and every user of the machine can read a command line
+            page = Path(ending.enter_context(TemporaryDirectory())) / "review.html"
+            leading = f'<meta http-equiv="refresh" content="0; url={server.address}">'
+            page.write_text(leading, encoding="utf-8")
+            webbrowser.open(page.as_uri())
         server.serve_forever()
-    finally:
-        server.server_close()
 
 
 def _list(doubts: "Doubts", display: Display) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD)
@@ -124,8 +128,7 @@ def _list(doubts: "Doubts", display: Display) -> None:
         table.add_column(name, overflow="fold")
     table.add_column("doubt", justify="right")
     for doubt in doubts.found:
-        cells = (doubt.id, doubt.given, doubt.likely)
-        table.add_row(*map(escape, cells), f"{doubt.doubt:.2f}")
+        table.add_row(doubt.id, doubt.given, doubt.likely, f"{doubt.doubt:.2f}")
     display.show(table)
 
 

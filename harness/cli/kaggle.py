@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.display import Display
+from harness.display import Display, harmless_lines
 
 if TYPE_CHECKING:
     from harness.kaggle.seam import Kaggle
@@ -80,7 +80,7 @@ def board(
 
         plot_season(found, competition.metric.name, plot)
     if csv:
-        print(season_csv(found), end="")
+        print(harmless_lines(season_csv(found)), end="")
     elif json:
         print(season_json(found), end="")
     elif not found.rows:
@@ -169,16 +169,12 @@ def open_kaggle(workspace: "Workspace", display: Display) -> tuple[str, "Kaggle"
 @contextmanager
 def _alone(workspace: "Workspace") -> Iterator[None]:
     """While it lasts no other process of this workspace submits; a dead one's lock is free."""
-    from filelock import FileLock, Timeout
-
     from harness.errors import WorkspaceError
+    from harness.locks import trying
 
     lock = workspace.submissions / ".kaggle.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(lock, timeout=0):
-            yield
-    except Timeout:
-        raise WorkspaceError(
-            lock, "another process is submitting from this workspace", "wait for it"
-        ) from None
+    with trying(lock) as free:
+        if not free:
+            found = "another process is submitting from this workspace"
+            raise WorkspaceError(lock, found, "wait for it")
+        yield

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.kaggle import open_kaggle
 from harness.cli.kaggle import submit as submit_parcel
-from harness.display import Display
+from harness.display import Display, harmless_lines
 
 if TYPE_CHECKING:
     from harness.kaggle.kernel import Kernel
@@ -137,7 +137,7 @@ def _rehearse(
         f"{found.reached} of them predicted"
     )
     if found.failures:
-        print(found.output, file=sys.stderr, end="")
+        print(harmless_lines(found.output), file=sys.stderr, end="")
     for failure in found.failures:
         display.say(f"FAIL: {failure}")
     if not found.failures:

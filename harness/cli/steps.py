@@ -36,17 +36,33 @@ def command(verb: str, root: Path) -> str:
 
 def init(folder: Path, source: Path | None, display: Display) -> None:
     """A new competition.toml: a template, or filled in from what lies in ``source``."""
+    from harness.consent import keep_as_own
     from harness.data.state import FOLDER
     from harness.init.write import init_from
     from harness.workspace.template import write_template
 
     if source is None:
-        display.say(f"wrote {write_template(folder)}: say there where your images and labels are")
+        path, said = write_template(folder), "say there where your images and labels are"
+    else:
+        path, questions = init_from(folder, source)
+        (folder / FOLDER).mkdir(exist_ok=True)  # what another workspace kept in it is not ours
+        asked = "1 question" if questions == 1 else f"{questions} questions"
+        said = f"{asked} for you in it; look at the metric in any case"
+    keep_as_own(folder)
+    display.say(f"wrote {path}: {said}")
+
+
+def trust(folder: Path, display: Display) -> None:
+    """Let the code that the workspace names run, as it is now."""
+    from harness.competition import FILE_NAME, load_competition
+    from harness.consent import allow
+
+    competition = load_competition(folder / FILE_NAME)
+    if not competition.competition.own_metric:
+        display.say("trust: this workspace brings no code, so there is nothing to allow")
         return
-    path, questions = init_from(folder, source)
-    (folder / FOLDER).mkdir(exist_ok=True)  # what another workspace kept in the source is not ours
-    asked = "1 question" if questions == 1 else f"{questions} questions"
-    display.say(f"wrote {path}: {asked} for you in it; look at the metric in any case")
+    allow(competition.metric.name, competition.metric.source)
+    display.say(f"trust: {competition.metric.name} may run, as it is now")
 
 
 def data(workspace: "Workspace", display: Display) -> None:

@@ -110,8 +110,7 @@ def draw(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> No
     """Write the report as tune/<study>.png and .html."""
     from io import StringIO
 
-    from rich.console import Console
-
+    from harness.display import PlainConsole
     from harness.tune.plots import write_page, write_picture
     from harness.tune.report import importances, rows_of
 
@@ -120,7 +119,7 @@ def draw(setup: "Setup", study: "Study", tools: "Tools", display: Display) -> No
     metric = setup.workspace.competition.metric
     write_picture(picture, setup.axes, rows_of(setup, study), importances(study), metric)
     tables, sentences = _report(setup, study, tools)
-    text = Console(file=StringIO(), width=110, record=True)
+    text = PlainConsole(file=StringIO(), width=110, record=True)
     for table in tables:
         text.print(table)
     write_page(page, picture, setup.name, text.export_text(), sentences)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cli import silence_libraries
-from harness.display import Display, one_line
+from harness.display import Display, harmless_lines, one_line
 from harness.errors import UserError
 from harness.predict.cost import read_costs
 from harness.predict.machine import fingerprint, probe
@@ -75,7 +75,7 @@ if __name__ == "__main__":
         print(f"error: {one_line(error)}", file=sys.stderr)
         code = 2
     except Exception:  # told here, since os._exit below would skip the interpreter's own report
-        traceback.print_exc()
+        print(harmless_lines(traceback.format_exc()), file=sys.stderr)
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()

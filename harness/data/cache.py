@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.files import digest, replacing, write_text
+from harness.files import digest, replacing, to_write, write_text
 
 ABANDONED_SECONDS = 24 * 3600
 """A temporary file that nobody wrote to for so long is a killed process's."""
@@ -81,7 +81,7 @@ def _build(
     rows: Callable[[], Iterable[tuple[NDArray[np.uint8], str]]],
 ) -> str:
     folder = array_file.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    to_write(folder).mkdir(exist_ok=True)
     _remove_abandoned(folder)
     need, free = int(np.prod(shape)), shutil.disk_usage(folder).free
     if need > free:

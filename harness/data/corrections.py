@@ -21,6 +21,7 @@ import pandas as pd
 
 from harness.data.state import CORRECTIONS
 from harness.errors import DataError
+from harness.files import to_write
 
 HEADER = ("time", "id", "action", "label")
 
@@ -105,8 +106,7 @@ def read_corrections(path: Path) -> list[Correction]:
 
 def append_corrections(path: Path, *corrections: Correction) -> None:
     """Add a line each and return once they are on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as stream:
+    with to_write(path).open("a+b") as stream:
         _cut_torn_line(stream)
         rows: list[tuple[str, ...]] = [] if stream.tell() else [HEADER]
         rows += [(one.time, one.id, one.action, one.label) for one in corrections]

@@ -10,6 +10,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from harness.files import to_write
 from harness.locks import holding
 
 FOLDER = "audit"
@@ -38,8 +39,7 @@ def adopt(root: Path) -> str | None:
             return None
         files = _earlier(data)
         for old, new in files.items():
-            target = prepared / new
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target = to_write(prepared / new)
             (shutil.move if moving else shutil.copyfile)(old, target)
         prepared.rename(folder)
     said = f"{len(files)} file(s) that audit, review and add kept in data/ are in {FOLDER}/ now"

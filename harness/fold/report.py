@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -30,7 +29,7 @@ def fold_table(counts: Counts) -> Group:
     worst = counts.deviation[:, 0].max(axis=1)
     shown = np.sort(np.argsort(-worst, kind="stable")[:_MOST_CLASSES])
     for code in shown.tolist():
-        table.add_row(escape(counts.names[code]), *_cells(counts.cells[code, 0], counts))
+        table.add_row(counts.names[code], *_cells(counts.cells[code, 0], counts))
     if len(shown) < len(counts.names):
         hidden = np.setdiff1d(np.arange(len(counts.names)), shown)
         name = f"… {len(hidden)} nearer"

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.display import Display
 from harness.errors import DataError, KaggleError, Unanswered
-from harness.files import write_text
+from harness.files import to_write, write_text
 from harness.kaggle.seam import Kaggle
 from harness.kaggle.wire import PAUSES, answered
 
@@ -41,8 +41,7 @@ def fetch_data(
 
     DataError if the archive is not what Kaggle lists or must not be unpacked.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    archive = cache / f"{competition}.zip"
+    archive = to_write(cache / f"{competition}.zip")
     note = folder / NOTE
     with kaggle.archive(competition) as answer:
         remote = _remote(competition, answer)
@@ -55,8 +54,7 @@ def fetch_data(
     listed = {file.name: file.size for file in kaggle.files(competition)}
     if not zipfile.is_zipfile(archive):  # a competition of a single file
         _require_listed(listed, {name: archive.stat().st_size}, display)
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(archive, _inside(folder, name, archive))
+        shutil.copyfile(archive, to_write(_inside(folder, name, archive)))
         files = [name]
     else:
         found = unpack(archive, folder, display)
@@ -222,8 +220,7 @@ def _is_there(target: Path, member: zipfile.ZipInfo) -> bool:
 
 
 def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.part")
+    temporary = to_write(target.with_name(f".{target.name}.part"))
     with opened.open(member) as source, temporary.open("wb") as file:
         shutil.copyfileobj(source, file, PIECE)
     os.replace(temporary, target)
@@ -242,7 +239,7 @@ def _unpack_inner(archive: Path, display: Display) -> list[str]:
 
 
 def _require_room(folder: Path, size: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    to_write(folder).mkdir(exist_ok=True)
     free = shutil.disk_usage(folder).free
     if size > free:
         raise DataError(

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ConfigError
+from harness.files import to_write
 from harness.kaggle.kernel import Kernel
 from harness.kaggle.wheels import IMAGE, closure
 from harness.offline import REFUSAL
@@ -91,7 +92,7 @@ def rehearse_kernel(
             "rehearsing needs Linux on x86-64, as Kaggle has it",
             "say --no-rehearse",
         )
-    folder = folder.resolve()  # the notebook runs in a folder of its own
+    folder = to_write(folder).resolve()  # the notebook runs in a folder of its own
     _remove(folder)
     inputs, working = folder / "kaggle/input", folder / "kaggle/working"
     for made in (inputs, working, folder / "temporary"):

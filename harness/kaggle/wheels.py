@@ -11,7 +11,7 @@ from pathlib import Path
 
 import harness
 from harness.errors import UserError
-from harness.files import replacing
+from harness.files import replacing, to_write
 
 PROJECT = "competition-harness"
 IMAGE = ("torch", "torchvision")
@@ -70,7 +70,7 @@ def fetch_wheels(requirements: Sequence[str], folder: Path, python: str) -> None
     """
     from packaging.utils import parse_wheel_filename
 
-    folder.mkdir(parents=True, exist_ok=True)
+    to_write(folder).mkdir(exist_ok=True)
     missing = set(requirements)
     for path in folder.glob("*.whl"):
         name, version, *_ = parse_wheel_filename(path.name)

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from harness.consent import require_consent
 from harness.errors import ConfigError, nearest
 from harness.files import digest
 from harness.metrics.metric import Array, Metric, Needs
@@ -25,23 +26,37 @@ def custom_metric(
 
     ``function(truth, predictions)`` gets what every metric gets and returns a number. Its module
     is looked for in ``folder``, then on Python's path, and only read here: it is run when the
-    metric is first needed.
+    metric is first needed, with the user's consent, and as it was read.
     """
     match = NAME.fullmatch(name)
     if match is None:
         raise ConfigError("metric", f"{name!r} is not module:function", "such as my_metrics:score")
     module, function = match.groups()
     file = folder.joinpath(*module.split(".")).with_suffix(".py")
-    source = ""
+    text = ""
     if file.is_file():
-        source = _checked(file, function)
+        text = _checked(file, function)
     elif importlib.util.find_spec(module.partition(".")[0]) is None:
         raise ConfigError(
             "metric", f"there is no {file} for {name!r}", "write it, or install its package"
         )
 
+    source = digest(text) if text else ""
+
+    @cache
+    def load() -> Callable[[Array, Array], float]:
+        require_consent(folder, name, source)
+        try:
+            found = _run(text, file, module) if text else importlib.import_module(module)
+            chosen: Callable[[Array, Array], float] = getattr(found, function)
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            where = file if text else module
+            raise ConfigError(where, f"cannot be imported ({said})", "mend it") from error
+        return chosen
+
     def score(truth: Array, predictions: Array) -> float:
-        found = _function(file if source else None, module, function)
+        found = load()
         try:
             value = float(found(truth, predictions))
         except Exception as error:  # whatever the user's function raises is the user's to mend
@@ -63,7 +78,7 @@ def custom_metric(
 
 
 def _checked(file: Path, function: str) -> str:
-    """The digest of a module that was found to define the function; it is not run."""
+    """Return the text of a module that was found to define the function; it is not run."""
     try:
         text = file.read_text(encoding="utf-8")
         body = ast.parse(text).body
@@ -72,25 +87,15 @@ def _checked(file: Path, function: str) -> str:
     defined = [node.name for node in body if isinstance(node, ast.FunctionDef)]
     if function not in defined:
         raise ConfigError(file, f"defines no function {function!r}", nearest(function, defined))
-    return digest(text)
+    return text
 
 
-@cache
-def _function(file: Path | None, module: str, function: str) -> Callable[[Array, Array], float]:
-    try:
-        found = importlib.import_module(module) if file is None else _load(file, module)
-        chosen: Callable[[Array, Array], float] = getattr(found, function)
-    except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise ConfigError(file or module, f"cannot be imported ({said})", "mend it") from error
-    return chosen
+def _run(text: str, file: Path, module: str) -> ModuleType:
+    """Run the text as a module of its own: another workspace's may have the same name.
 
-
-def _load(file: Path, module: str) -> ModuleType:
-    """Run the file as a module of its own: another workspace's may have the same name."""
-    spec = importlib.util.spec_from_file_location(module, file)
-    assert spec is not None  # it ends in .py
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+    Not Python's import, which may run a compiled file beside it that holds something else.
+    """
+    made = ModuleType(module)
+    made.__file__ = str(file)
+    exec(compile(text, file, "exec"), vars(made))
+    return made

@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.files import to_write
+
 KILLED = -9
 """``guard``'s answer when the worker was ended because the time was up."""
 
@@ -53,7 +55,7 @@ def die_with_parent() -> None:
 
 def remove_temporaries(path: Path) -> None:
     """Delete what a killed writer of ``path`` left beside it (harness.files.replacing's names)."""
-    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+    for temporary in to_write(path).parent.glob(f".{path.name}.*.tmp"):
         temporary.unlink(missing_ok=True)
 
 

@@ -23,6 +23,7 @@ from harness.data.frame import write_frame
 from harness.data.locate import locate
 from harness.data.sample import read_test_ids
 from harness.errors import ConfigError
+from harness.files import to_write
 from harness.offline import REFUSAL
 from harness.patterns import fill
 from harness.submit.prior import read_rows
@@ -87,7 +88,7 @@ def rehearse(
     """
     if slowdown > 1 and not Path("/proc/self/task").exists():
         raise ConfigError("--slowdown", "needs Linux", "leave it out here")
-    folder = workspace.cache / NAME
+    folder = to_write(workspace.cache / NAME)
     shutil.rmtree(folder, ignore_errors=True)
     _lay_out(workspace, folder, rows)
     start = ["-c", _OFFLINE] if offline else ["-m", "harness"]
@@ -148,11 +149,11 @@ def lay_out_data(workspace: Workspace, folder: Path, rows: int, *, other_ids: bo
     data, root = workspace.competition.data, workspace.root
     tables = [name for name in (data.test, data.sample_submission) if name]
     for name in (*tables, *data.patterns_for_test):
-        if Path(name).is_absolute():
+        if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ConfigError(
                 f"{FILE_NAME} [data]",
-                f"{name!r} is an absolute path, which cannot be laid out anew",
-                "make it relative to the workspace",
+                f"{name!r} lies outside of the workspace, so that it cannot be laid out anew",
+                "put it into the workspace",
             )
     if not tables:
         raise ConfigError(f"{FILE_NAME} [data]", "names no test rows", "add 'test'")
@@ -166,8 +167,7 @@ def lay_out_data(workspace: Workspace, folder: Path, rows: int, *, other_ids: bo
         for pattern in data.patterns_for_test:
             if source == root / fill(pattern, id_):
                 copy = folder / fill(pattern, repeated)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                _link(source, copy)
+                _link(source, to_write(copy))
 
 
 def _repeat_table(source: Path, copy: Path, id_column: str, rows: int, other_ids: bool) -> None:
@@ -178,8 +178,7 @@ def _repeat_table(source: Path, copy: Path, id_column: str, rows: int, other_ids
         [*by_id[id_][:place], name, *by_id[id_][place + 1 :]]
         for id_, name in islice(_repeated(list(by_id), other_ids), rows)
     ]
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    write_frame(copy, pd.DataFrame(repeated, columns=header, dtype=object))
+    write_frame(to_write(copy), pd.DataFrame(repeated, columns=header, dtype=object))
 
 
 def _repeated(ids: Sequence[str], other_ids: bool = False) -> Iterator[tuple[str, str]]:

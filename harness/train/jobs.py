@@ -12,6 +12,7 @@ from harness.backbone import check_backbone
 from harness.competition import Competition
 from harness.display import Display
 from harness.errors import ConfigError, WorkspaceError, nearest
+from harness.files import to_write
 from harness.locks import holding, trying
 from harness.model import ModelSection
 from harness.train.estimate import estimate
@@ -197,7 +198,7 @@ def begin_anew(workspace: Workspace, display: Display, names: Sequence[str]) -> 
                         raise WorkspaceError(lock.parent, found, "stop that one first")
         run.check(run.own.aside)
         for output in run.outputs:
-            shutil.rmtree(output.aside, ignore_errors=True)
+            shutil.rmtree(to_write(output.aside), ignore_errors=True)
         run.start(anew=True)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.files import to_write
 from harness.locks import holding
 from harness.metrics import Metric
 from harness.predict.plan import KINDS, blend
@@ -66,8 +67,8 @@ class Output:
         place = self.workspace.models / self.name
         with holding(self.aside.with_name(f".{self.name}.lock")):
             if self.is_retrained:
-                self.oof_file.unlink(missing_ok=True)
-                shutil.rmtree(place, ignore_errors=True)
+                to_write(self.oof_file).unlink(missing_ok=True)
+                shutil.rmtree(to_write(place), ignore_errors=True)
                 self.aside.rename(place)
 
     @property

@@ -18,7 +18,7 @@ import harness
 from harness.backbone import Network, Rescale, build_classifier, require_size
 from harness.display import Display
 from harness.errors import ResourceError
-from harness.files import digest
+from harness.files import digest, to_write
 from harness.locks import holding
 from harness.model import ModelSection, training_settings
 from harness.predict.engine import choose_device, image_seconds
@@ -221,7 +221,7 @@ class Run:
                 return
             for output in self.outputs:  # what processes that died left behind
                 for pattern in ("*.checkpoint.safetensors", ".*.tmp"):
-                    for file in output.folder.glob(pattern):
+                    for file in to_write(output.folder).glob(pattern):
                         file.unlink(missing_ok=True)
             if self.model.predict == "soup":
                 self._make_soup()

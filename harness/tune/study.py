@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from harness.errors import ConfigError
+from harness.files import database_to_write
 from harness.locks import holding, trying
 from harness.tune.methods import pruner, sampler
 from harness.tune.setup import Setup
@@ -61,11 +62,14 @@ def _open(setup: Setup, sampler: BaseSampler, pruner: BasePruner) -> Study:
 
 
 def _storage(where: str, root: Path) -> BaseStorage:
-    where = os.path.expandvars(where)
+    given, where = where, os.path.expandvars(where)
     scheme, colon, rest = where.partition(":")
+    in_file = "://" not in where or (scheme.startswith("sqlite") and rest.strip("/"))
+    if in_file and where == given and (Path(where).is_absolute() or Path(rest).is_absolute()):
+        found = f"storage = {given!r} lies outside of the workspace"
+        raise ConfigError("competition.toml [tune]", found, "name a file in it, or a variable")
     if "://" not in where:
-        path = root / (rest if scheme == "journal" and colon else where)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = database_to_write(root / (rest if scheme == "journal" and colon else where))
         if scheme == "journal" and colon:
             return JournalStorage(JournalFileBackend(str(path)))
         # a writer waits for the others instead of failing

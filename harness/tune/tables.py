@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from harness.metrics import Metric
@@ -51,8 +50,8 @@ def trial_table(rows: Sequence[Row], metric: Metric, title: str) -> Table:
             "" if math.isnan(row.loss) else f"{score_of(row.loss, metric):.4f}",
             f"{row.folds:g}",
             f"{row.seconds:.0f}",
-            escape(row.why or row.state),
-            escape(in_words(row.values)),
+            row.why or row.state,
+            in_words(row.values),
         )
     return table
 
@@ -102,7 +101,7 @@ def slice_table(axes: Axes, rows: Sequence[Row], metric: Metric) -> Table:
             best, median = (min(found), float(np.median(found))) if found else (None, None)
             table.add_row(
                 first,
-                escape(label),
+                label,
                 str(len(losses)),
                 str(len(losses) - len(found) or ""),
                 *("" if one is None else f"{score_of(one, metric):.4f}" for one in (best, median)),

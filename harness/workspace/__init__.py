@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.competition import FILE_NAME, Competition, load_competition
 from harness.errors import WorkspaceError
+from harness.files import protect
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,9 @@ class Workspace:
     @classmethod
     def open(cls, root: Path) -> "Workspace":
         """The workspace in that folder; a ConfigError if its competition.toml is not sound."""
-        return cls(root, load_competition(root / FILE_NAME))
+        competition = load_competition(root / FILE_NAME)
+        protect(root)
+        return cls(root, competition)
 
     def data_to_fill(self) -> Path:
         """data/, to lay files out in; a WorkspaceError if it is a link to other people's files."""

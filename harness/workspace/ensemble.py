@@ -89,9 +89,9 @@ class Ensemble:
             raise ValueError("every member needs its score, its seconds, its weights and its run")
         if not self.used or not set(self.used) <= set(self.members):
             raise ValueError("what is used is no member")
-        names = [name for some in (self.members, *self.weights) for name in some]
+        names = [self.method, *(name for some in (self.members, *self.weights) for name in some)]
         if any(Path(name).name != name for name in names):
-            raise ValueError("a member or its weights lie elsewhere")
+            raise ValueError("its method, a member or its weights lie elsewhere")
         if self.method not in [score.method for score in self.scores]:
             raise ValueError("the chosen method has no score")
         if len(self.prior) != len(self.targets) or not np.isfinite(self.prior).all():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import WorkspaceError
+from harness.files import database_to_write
 from harness.workspace.submissions import Sidecar
 
 SCHEMA_VERSION = 3
@@ -234,9 +235,9 @@ class Ledger:
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         """A connection with its transaction: all of what happens in it, or nothing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        path = database_to_write(self.path)
         try:
-            with closing(sqlite3.connect(self.path)) as connection, connection:
+            with closing(sqlite3.connect(path)) as connection, connection:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version in _MIGRATIONS:
                     for statement in _MIGRATIONS[version]:

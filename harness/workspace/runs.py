@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from harness.errors import ResourceError, WorkspaceError
-from harness.files import digest, replacing, write_text
+from harness.files import digest, replacing, to_write, write_text
 from harness.model import ModelSection, training_settings
 from harness.records import first_finding, read_record
 
@@ -231,7 +231,7 @@ def training_seconds(folder: Path) -> float:
 
 def append_log(folder: Path, record: Values) -> None:
     """Add a line to log.jsonl."""
-    with (folder / "log.jsonl").open("a", encoding="utf-8", newline="\n") as stream:
+    with to_write(folder / "log.jsonl").open("a", encoding="utf-8", newline="\n") as stream:
         stream.write(json.dumps(record) + "\n")
 
 

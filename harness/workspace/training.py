@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.consent import require_consent
 from harness.data.table import read_table
 from harness.decision import Decision, plain_decision
 from harness.errors import WorkspaceError
@@ -53,6 +54,10 @@ class TrainingRows:
 def read_training(workspace: Workspace) -> TrainingRows:
     """Join the training table and folds/; a WorkspaceError if they hold other ids."""
     competition = workspace.competition
+    if (
+        competition.competition.own_metric
+    ):  # before hours of work, not when the first fold is scored
+        require_consent(workspace.root, competition.metric.name, competition.metric.source)
     table = read_table(competition, workspace.root)
     folds = read_folds(workspace.folds)
     folds.require_rows(workspace.folds)

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from rich.console import Console
 
 from harness.board.season import Season, season
 from harness.board.tables import season_table
+from harness.display import PlainConsole
 from harness.estimate import Estimate
 from harness.workspace.ledger import Entry, Standing, Upload
 
@@ -67,7 +67,7 @@ def scripted() -> Season:
 def shown(width: int) -> str:
     """The table and the notes as `board` shows them."""
     found = scripted()
-    console = Console(width=width, color_system=None)
+    console = PlainConsole(width=width, color_system=None)
     with console.capture() as capture:
         console.print(season_table(found.rows, width))
         for note in found.notes:

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from rich.console import Console
-
 from harness.board.costs import cost_table, plan_table
+from harness.display import PlainConsole
 from harness.predict.cost import CostSheet, MemberCost
 from harness.predict.measure import EngineCost
 from harness.predict.plan import Costs, Plan, Stage
@@ -13,7 +12,7 @@ ENGINE = EngineCost("openvino-bf16", 16, 1, 1.0, 0.5, 0.5, 0.005, 0.006, 64)
 
 
 def shown(table: object) -> str:
-    console = Console(width=80, record=True)
+    console = PlainConsole(width=80, record=True)
     console.print(table)
     return console.export_text()
 

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from harness.board.tables import difference_table, ensemble_notes, member_table, method_table
 from harness.cli.steps import show_ensemble
 from harness.decision import Decision
-from harness.display import Display
+from harness.display import Display, PlainConsole
 from harness.estimate import Estimate
 from harness.workspace.ensemble import Ensemble, Score
 from harness.workspace.ledger import Entry
@@ -78,7 +78,7 @@ ENTRY = Entry(
 
 
 def printed(table: RenderableType, width: int) -> list[str]:
-    console = Console(width=width, color_system=None)
+    console = PlainConsole(width=width, color_system=None)
     with console.capture() as capture:
         console.print(table)
     return [line.rstrip() for line in capture.get().splitlines()]
@@ -154,7 +154,7 @@ MANY = replace(
 
 
 def test_the_ensemble_is_shown_on_a_screen_and_all_of_it_when_asked() -> None:
-    display = Display(Console(width=80, color_system=None))
+    display = Display(PlainConsole(width=80, color_system=None))
 
     def lines(*, everything: bool) -> list[str]:
         with display.console.capture() as capture:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from board.test_tables import ENSEMBLE, ENTRY, printed, score
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from harness.audit.suspects import Doubt, Doubts
 from harness.board.costs import cost_table, plan_table
@@ -17,7 +17,7 @@ from harness.board.tables import (
     season_table,
 )
 from harness.cli import audit, training
-from harness.display import Display
+from harness.display import Display, PlainConsole
 from harness.metrics import get_metric
 from harness.predict.cost import CostSheet, MemberCost
 from harness.predict.measure import EngineCost
@@ -154,7 +154,7 @@ def test_a_table_fits_80_columns_and_breaks_no_figure(name: str) -> None:
 
 def test_the_list_of_doubts_fits_80_columns() -> None:
     doubts = Doubts((Doubt("folder/" + "x" * 90, LONG, LONG[::-1], 0.98),), 1, 1, 1, (), ())
-    display = Display(Console(width=80, color_system=None))
+    display = Display(PlainConsole(width=80, color_system=None))
     with display.console.capture() as capture:
         audit._list(doubts, display)
     lines = capture.get().splitlines()

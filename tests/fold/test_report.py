@@ -1,14 +1,14 @@
 """The class × fold table."""
 
 import numpy as np
-from rich.console import Console
 
+from harness.display import PlainConsole
 from harness.fold.counts import count_rows
 from harness.fold.report import fold_table
 
 
 def shown(target: np.ndarray, folds: np.ndarray, k: int, **options: object) -> str:
-    console = Console(width=80, color_system=None)
+    console = PlainConsole(width=80, color_system=None)
     with console.capture() as capture:
         counts = count_rows(target, folds[:, None].astype(np.int16), k, **options)  # type: ignore[arg-type]
         console.print(fold_table(counts))

@@ -8,6 +8,7 @@ import pytest
 from stack.problems import make_problem
 from stack.test_weights import every_metric
 
+from harness.consent import allow
 from harness.metrics.custom import custom_metric
 from harness.predict.plan import Costs
 from harness.stack.chosen import combiner
@@ -81,6 +82,7 @@ def test_a_users_own_is_stacked_as_the_known_one_is(tmp_path: Path, needs: str) 
     metric = custom_metric(
         "own:score", tmp_path, greater_is_better=True, needs=needs, task="multiclass"
     )
+    allow(metric.name, metric.source)
     known = make_problem("multiclass", "accuracy", rows=160, members=3)
     own = replace(known, metric=metric)
     stacked(own)

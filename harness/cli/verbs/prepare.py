@@ -35,6 +35,23 @@ def init(
 
 
 @app.command()
+def trust(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The workspace.")],
+    verbose: Verbose = False,
+) -> None:
+    """Let the code that somebody else's workspace brings run: a metric of its own.
+
+    Read it first. It is known by its digest, so a change asks again. Code in a workspace that you
+    made with `init` needs no consent.
+
+    Example: `python -m harness trust ~/Downloads/cassava-of-a-friend`
+    """
+    display = Display()
+    steps.trust(folder, display)
+    display.say(f"next: {steps.command('doctor', folder)}")
+
+
+@app.command()
 def data(
     root: Root = HERE,
     kaggle: Annotated[

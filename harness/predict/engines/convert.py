@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from harness.data.images import Pixels
 from harness.errors import WorkspaceError
-from harness.files import digest, file_digest, replacing, write_text
+from harness.files import digest, file_digest, replacing, to_write, write_text
 from harness.predict.engines.kinds import Kind, why_missing
 from harness.predict.engines.parts import Part, Run, parts
 from harness.predict.head import Heads
@@ -109,7 +109,7 @@ def _damage(folder: Path, form: str) -> str | None:
 
 def _make(form: str, part: Part, cache: Path, calibration: Pixels) -> None:
     folder = _folder(form, part, cache)
-    (folder / "note.json").unlink(missing_ok=True)
+    to_write(folder / "note.json").unlink(missing_ok=True)
     if form == "onnx":
         from harness.predict.engines.with_torch import export_onnx
 
