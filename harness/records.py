@@ -1,11 +1,23 @@
-"""Records: dataclasses in JSON files, every value of them checked when they are read."""
+"""Records: JSON and Parquet files with a checksum, every value of them checked when they are read.
 
+The checksum is a CRC-32, as in the files of weights (``harness/workspace/runs.py``). A file without
+one is accepted: another tool wrote it, or an earlier version.
+"""
+
+import json
+import re
+import zlib
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import WorkspaceError
+from harness.files import replacing, write_text
+
+_PREFIX = b"harness."
+_NOTED = _PREFIX + b"crc32"
+_CHECKSUM = re.compile(rb'\s*"crc32": *"([0-9a-f]{8})"\s*}\s*')
 
 Record = TypeVar("Record")
 
@@ -25,14 +37,14 @@ def read_record(
     ``missing`` is what is said where there is no file.
     """
     try:
-        content = path.read_bytes()
-        return TypeAdapter(kind).validate_json(content, strict=True, extra=extra)
+        return TypeAdapter(kind).validate_json(read_json(path), strict=True, extra=extra)
     except FileNotFoundError:
         raise WorkspaceError(path, missing, fix) from None
     except OSError as error:
         raise WorkspaceError(path, f"cannot be read ({error})", fix) from error
-    except ValidationError as error:
-        raise WorkspaceError(path, f"is damaged ({first_finding(error)})", fix) from error
+    except ValueError as error:
+        found = first_finding(error) if isinstance(error, ValidationError) else error
+        raise WorkspaceError(path, f"is damaged ({found})", fix) from error
 
 
 def first_finding(error: ValidationError) -> str:
@@ -41,3 +53,62 @@ def first_finding(error: ValidationError) -> str:
     place = ".".join(map(str, first["loc"]))
     said = first["msg"].removeprefix("Value error, ")
     return f"{place}: {said}" if place else said
+
+
+def write_json(path: Path, text: str) -> None:
+    """Write a JSON object with its checksum."""
+    write_text(path, with_checksum(text))
+
+
+def with_checksum(text: str) -> str:
+    """Return a JSON object's text, with the checksum of all before it as its last value."""
+    body = text.rstrip().removesuffix("}").rstrip()
+    return f'{body},\n  "crc32": "{zlib.crc32(body.encode()):08x}"\n}}\n'
+
+
+def read_json(path: Path) -> bytes:
+    """Return a JSON file's content without its checksum; a ValueError if that does not fit."""
+    content = path.read_bytes()
+    body, _, end = content.rpartition(b",")
+    if not (noted := _CHECKSUM.fullmatch(end)):
+        return content
+    if int(noted[1], 16) != zlib.crc32(body):
+        raise ValueError("its checksum is another")
+    return body + b"}"
+
+
+def write_parquet(path: Path, table: Any) -> None:
+    """Write an Arrow table, with the checksum of its columns and metadata among the latter."""
+    import pyarrow.parquet as pq
+
+    noted = {**(table.schema.metadata or {}), _NOTED: _content(table)}
+    with replacing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(noted), temporary)
+
+
+def read_parquet(path: Path) -> Any:
+    """Return the Arrow table in a file; an OSError or a ValueError if it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        noted = (table.schema.metadata or {}).get(_NOTED)
+        if noted is not None and noted != _content(table):
+            raise ValueError("its checksum is another")
+    except (pa.ArrowException, MemoryError, OverflowError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    return table
+
+
+def _content(table: Any) -> bytes:
+    """Return the checksum of what the harness wrote into a table."""
+    metadata = {k: v for k, v in (table.schema.metadata or {}).items() if k.startswith(_PREFIX)}
+    metadata.pop(_NOTED, None)
+    state = zlib.crc32(repr(sorted(metadata.items())).encode())
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        values = column.to_numpy()
+        texts = values.dtype.hasobject
+        content = json.dumps(values.tolist()).encode() if texts else values.tobytes()
+        state = zlib.crc32(content, zlib.crc32(f"{name} {values.dtype}".encode(), state))
+    return f"{state:08x}".encode()

@@ -33,8 +33,8 @@ def build(
     from harness.data.sample import read_test_ids
     from harness.durations import parse_duration
     from harness.errors import ConfigError
-    from harness.files import write_text
     from harness.kaggle.kernel import build_kernel
+    from harness.records import write_json
     from harness.workspace.ensemble import read_current_ensemble
     from harness.workspace.submissions import new_sidecar
 
@@ -49,7 +49,7 @@ def build(
     believed = new_sidecar(
         ensemble, ensemble.estimate, rows, inputs=ensemble.inputs, budget_seconds=seconds
     )
-    write_text(_folder(workspace) / "build.json", json.dumps(asdict(believed), indent=2) + "\n")
+    write_json(_folder(workspace) / "build.json", json.dumps(asdict(believed), indent=2))
     size = sum(path.stat().st_size for path in kernel.data.iterdir()) >> 20
     display.say(f"kernel: wrote {kernel.code} and {kernel.data} ({size} MB)")
     return _rehearse(workspace, display, kernel, seconds, rows) if rehearse else 0

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.files import digest, replacing, to_write, write_text
+from harness.files import digest, replacing, to_write
+from harness.records import read_json, write_json
 
 ABANDONED_SECONDS = 24 * 3600
 """A temporary file that nobody wrote to for so long is a killed process's."""
@@ -57,7 +58,7 @@ def _verified(
     Its bytes are summed again only if its size or time is not what it was after the last time.
     """
     try:
-        note = json.loads(note_file.read_text(encoding="utf-8"))
+        note = json.loads(read_json(note_file))
         array = np.load(array_file, mmap_mode="r")
         if array.shape != shape or array.dtype != np.uint8:
             return None
@@ -68,7 +69,7 @@ def _verified(
             if note.get("version") != _VERSION and outdated():
                 return None
             new = {"verified": seen, "version": _VERSION}
-            write_text(note_file, json.dumps({**note, **new}))
+            write_json(note_file, json.dumps({**note, **new}))
         return str(note["content"])
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
@@ -107,7 +108,7 @@ def _build(
         "verified": _size_and_time(array_file),
         "version": _VERSION,
     }
-    write_text(note_file, json.dumps(note))
+    write_json(note_file, json.dumps(note))
     return str(note["content"])
 
 

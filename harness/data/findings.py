@@ -8,11 +8,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.files import replacing
+from harness.records import read_parquet, write_parquet
 
 _RUN = "run `python -m harness audit`"
 _IDS = b"harness.ids"
@@ -78,14 +77,13 @@ def write_findings(path: Path, findings: Findings) -> None:
             "part": pa.array([f.part for f in rows], pa.string()),
         }
     ).replace_schema_metadata({_IDS: json.dumps(findings.ids).encode()})
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary)
+    write_parquet(path, table)
 
 
 def read_findings(path: Path) -> Findings:
     """What ``audit`` wrote; a DataError if there is none or it is damaged."""
     try:
-        table = pq.read_table(path)
+        table = read_parquet(path)
         columns: dict[str, list[Any]] = table.to_pydict()
         found = [
             Finding(*row)
@@ -97,8 +95,8 @@ def read_findings(path: Path) -> Findings:
         ids = json.loads((table.schema.metadata or {})[_IDS])
     except FileNotFoundError:
         raise DataError(path, "there is no such file", _RUN) from None
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        reason = [*str(error).splitlines(), type(error).__name__][0]
         raise DataError(path, f"cannot be read ({reason})", _RUN) from error
     return Findings(tuple(found), tuple(ids))
 

@@ -10,6 +10,7 @@ from harness.files import digest, file_digest, replacing, write_text
 from harness.kaggle.kernel import NOBODY, Kernel
 from harness.kaggle.seam import Kaggle, KernelRun
 from harness.kaggle.seam_kernels import Kernels
+from harness.records import read_json, write_json
 
 FIRST_WAIT, LONGEST_WAIT = 5.0, 60.0
 READY, FAILED = "ready", ("failed", "deleted")
@@ -72,7 +73,7 @@ def read_pushed(folder: Path) -> Pushed | None:
     """What was pushed last from that folder; None if nothing was."""
     path = folder / "pushed.json"
     try:
-        return Pushed(**json.loads(path.read_text(encoding="utf-8")))
+        return Pushed(**json.loads(read_json(path)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
@@ -116,7 +117,7 @@ def fetch_output(kaggle: Kaggle, name: str, folder: Path) -> list[Path]:
 
 
 def _note(path: Path, pushed: Pushed) -> None:
-    write_text(path, json.dumps(asdict(pushed), indent=2) + "\n")
+    write_json(path, json.dumps(asdict(pushed), indent=2))
 
 
 def _save_dataset(

@@ -18,11 +18,10 @@ from typing import Literal
 import numpy as np
 
 from harness.data.images import Pixels, decode
-from harness.files import write_text
 from harness.predict.engines.kinds import ENGINES, Runtime, cores
 from harness.predict.measure import EngineCost
 from harness.predict.plan import Costs, Plan
-from harness.records import read_record
+from harness.records import read_record, write_json
 
 Source = Literal["holdout", "repeats", "test images"]
 """Rows that several fold models predicted although none of them saw their labels."""
@@ -196,7 +195,7 @@ def corrected(
 
 def write_costs(path: Path, sheet: CostSheet) -> None:
     """Write the sheet as JSON."""
-    write_text(path, json.dumps(asdict(sheet), indent=2, ensure_ascii=False) + "\n")
+    write_json(path, json.dumps(asdict(sheet), indent=2, ensure_ascii=False))
 
 
 def read_costs(path: Path) -> CostSheet:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.files import write_text
 from harness.predict.cost import CostSheet
 from harness.predict.plan import Plan, Plans
+from harness.records import write_json
 from harness.stack.cascade import learner
 from harness.stack.decide import decide_nested
 from harness.stack.honest import NORMAL
@@ -82,7 +82,7 @@ def make_plans(
 def write_plans(path: Path, ensemble: Ensemble, plans: Sequence[Plan]) -> None:
     """Keep the plans beside the digest of the ensemble that they are for."""
     record = asdict(Plans(ensemble.digest, tuple(plans)))
-    write_text(path, json.dumps(record, ensure_ascii=False) + "\n")
+    write_json(path, json.dumps(record, ensure_ascii=False))
 
 
 def _purchases(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from harness.errors import ResourceError
 from harness.files import replacing
 from harness.train.average import WeightAverage
+from harness.workspace.runs import checksum
 
 
 @dataclass
@@ -56,7 +58,9 @@ def save_checkpoint(path: Path, parts: Parts, position: Position, key: str) -> N
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         with replacing(path) as temporary:
-            save_file(_unshared(whole), temporary, metadata={"harness": json.dumps(note)})
+            text = json.dumps(note)
+            metadata = {"harness": text, "crc32": _checksum(whole, text)}
+            save_file(_unshared(whole), temporary, metadata=metadata)
     except Exception as error:  # safetensors has its own untyped error for a full disk
         raise ResourceError(
             path,
@@ -79,10 +83,14 @@ def load_checkpoint(
             if note["key"] != key:
                 say(f"{path} is the checkpoint of another training: {again}")
                 return None
-            tensors: dict[str, dict[str, Tensor]] = {}
-            for name in file.keys():  # noqa: SIM118 (no mapping)
-                part, _, rest = name.partition("/")
-                tensors.setdefault(part, {})[rest] = file.get_tensor(name)
+            whole = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            noted = file.metadata().get("crc32")
+            if noted not in (None, _checksum(whole, file.metadata()["harness"])):
+                raise ValueError("its checksum is another")
+        tensors: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in whole.items():
+            part, _, rest = name.partition("/")
+            tensors.setdefault(part, {})[rest] = tensor
     except FileNotFoundError:
         return None
     except Exception as error:  # safetensors raises its own untyped errors
@@ -102,6 +110,15 @@ def load_checkpoint(
     if "best" in tensors:
         parts.best = tensors["best"]
     return Position(**note["position"])
+
+
+def _checksum(tensors: dict[str, Tensor], note: str) -> str:
+    """Return the checksum of the tensors' bytes, whatever their types, and of the note."""
+    arrays = {
+        f"{name} {tensor.dtype} {tuple(tensor.shape)}": tensor.reshape(-1).view(torch.uint8).numpy()
+        for name, tensor in tensors.items()
+    }
+    return checksum({**arrays, "": np.frombuffer(note.encode(), np.uint8)})
 
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

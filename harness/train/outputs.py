@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import WorkspaceError
 from harness.files import to_write
 from harness.locks import holding
 from harness.metrics import Metric
@@ -79,14 +80,24 @@ class Output:
     @property
     def complete(self) -> bool:
         """Return whether the OOF file is there and of this run, in whatever views."""
-        if self.is_retrained or not self.oof_file.exists():
-            return False
-        return oof_metadata(self.oof_file).get("config") == identity_digest(self.identity)
+        return self._complete_in() is not None
 
     @property
     def current(self) -> bool:
         """Return whether the OOF file is there, of this run and in the views that are asked for."""
-        return self.complete and oof_views(oof_metadata(self.oof_file)) == self.views
+        return self._complete_in() == self.views
+
+    def _complete_in(self) -> tuple[str, ...] | None:
+        """Return the views of this run's OOF file; None if it is missing or damaged: it is written
+        again from the fold models' predictions."""
+        if self.is_retrained or not self.oof_file.exists():
+            return None
+        try:
+            metadata = oof_metadata(self.oof_file)
+        except WorkspaceError:
+            return None
+        same = metadata.get("config") == identity_digest(self.identity)
+        return oof_views(metadata) if same else None
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.files import digest, write_text
+from harness.files import digest
 from harness.model import ModelSection, Precision
 from harness.predict.engine import DTYPES, cpu_has_bf16
 from harness.predict.machine import fingerprint
+from harness.records import read_json, write_json
 
 WORTH_MEASURING = 60.0  # seconds: a shorter training gains less than the measuring costs
 WORTH_COMPILING = 1200.0  # seconds: compiling takes up to a minute, on trial as in earnest
@@ -163,14 +164,14 @@ def measured_speed(
         with suppress(Exception):  # no compiler on this machine, or an operation it cannot take
             timings.append(_time(network or build(), model, compiled, device, targets, None))
             choice = fastest(timings, steps)
-    write_text(file, json.dumps({"all": [asdict(timing) for timing in timings]}) + "\n")
+    write_json(file, json.dumps({"all": [asdict(timing) for timing in timings]}))
     return choice
 
 
 def _stored(file: Path) -> list[Timing]:
     """The timings that are kept, if the machine was calm then; else none."""
     try:
-        note = json.loads(file.read_text(encoding="utf-8"))
+        note = json.loads(read_json(file))
         timings = [Timing(**{**one, "speed": Speed(**one["speed"])}) for one in note["all"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []

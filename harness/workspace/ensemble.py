@@ -12,8 +12,8 @@ from harness.data.metadata import Column
 from harness.decision import Decision
 from harness.errors import WorkspaceError
 from harness.estimate import Estimate
-from harness.files import digest, write_text
-from harness.records import read_record
+from harness.files import digest
+from harness.records import read_json, read_record, write_json
 from harness.workspace import Workspace
 from harness.workspace.runs import run_digest
 
@@ -128,7 +128,7 @@ class Ensemble:
 def write_ensemble(folder: Path, ensemble: Ensemble) -> None:
     """Write ensemble.json."""
     text = json.dumps(asdict(ensemble), indent=2, ensure_ascii=False)
-    write_text(folder / "ensemble.json", text + "\n")
+    write_json(folder / "ensemble.json", text)
 
 
 def read_ensemble(folder: Path) -> Ensemble:
@@ -190,7 +190,7 @@ def _require_same_question(competition: Competition, ensemble: Ensemble) -> None
 def _require_same_folds(folds: Path, ensemble: Ensemble) -> None:
     path = folds / "folds.json"
     try:
-        now = json.loads(path.read_text(encoding="utf-8"))["digest"]
+        now = json.loads(read_json(path))["digest"]
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError) as error:

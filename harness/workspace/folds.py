@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from harness.errors import WorkspaceError
 from harness.files import digest, write_text
-from harness.records import read_record
+from harness.records import read_record, with_checksum
 
 CSV = "folds.csv"
 MANIFEST = "folds.json"
@@ -262,7 +262,7 @@ def _fields(texts: list[str]) -> list[str]:
 
 
 def _json(manifest: Mapping[str, Any]) -> str:
-    """JSON with a line a key and a line a class, for readers and for diffs."""
+    """JSON with a line a key and a line a class, for readers and for diffs; with a checksum."""
     lines = []
     for name, value in manifest.items():
         text = json.dumps(value, ensure_ascii=False)
@@ -273,4 +273,4 @@ def _json(manifest: Mapping[str, Any]) -> str:
             )
             text = f"{{\n{inner}\n  }}"
         lines.append(f"  {json.dumps(name)}: {text}")
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    return with_checksum("{\n" + ",\n".join(lines) + "\n}")

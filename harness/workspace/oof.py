@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from harness.errors import WorkspaceError
-from harness.files import replacing
+from harness.records import read_parquet, write_parquet
 from harness.workspace.folds import describe_difference
 from harness.workspace.runs import noted_views, retrain
 from harness.workspace.training import TrainingRows
@@ -58,8 +57,7 @@ def write_oof(
     table = pa.table(columns).replace_schema_metadata(
         {PREFIX + key.encode(): value.encode() for key, value in sorted(metadata.items())}
     )
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary)
+    write_parquet(path, table)
 
 
 def target_columns(targets: Sequence[str], others: Sequence[str] = OWN_COLUMNS) -> tuple[str, ...]:
@@ -74,7 +72,7 @@ def target_columns(targets: Sequence[str], others: Sequence[str] = OWN_COLUMNS) 
 def read_oof(path: Path, training: TrainingRows) -> OutOfFold:
     """Read and check a member; a WorkspaceError says in what it does not fit task or folds."""
     table = _read(path)
-    metadata = oof_metadata(path)
+    metadata = _metadata(table)
     columns = target_columns(training.targets)
     fix = "make it again, or remove the file"
     if "config" in metadata:
@@ -151,10 +149,11 @@ def read_predictions(
 
 def _read(path: Path) -> Any:
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = str(error).splitlines()[0]
-        raise WorkspaceError(path, f"cannot be read ({reason})", "remove it, or mend it") from error
+        return read_parquet(path)
+    except (OSError, ValueError) as error:
+        reason = [*str(error).splitlines(), type(error).__name__][0]
+        fix = "remove it, or mend it; `python -m harness train` makes a run's again"
+        raise WorkspaceError(path, f"cannot be read ({reason})", fix) from error
 
 
 def _require_columns(path: Path, table: Any, names: tuple[str, ...]) -> None:
@@ -231,8 +230,15 @@ def _matrix(path: Path, table: Any, targets: tuple[str, ...]) -> NDArray[np.floa
 
 
 def oof_metadata(path: Path) -> dict[str, str]:
-    """What the writer noted in the file: run, folds digest, task, metric, views, config."""
-    stored = pq.read_schema(path).metadata or {}
+    """What the writer noted in the file: run, folds digest, task, metric, views, config.
+
+    A WorkspaceError if the file is damaged.
+    """
+    return _metadata(_read(path))
+
+
+def _metadata(table: Any) -> dict[str, str]:
+    stored = table.schema.metadata or {}
     return {
         key.removeprefix(PREFIX).decode(): value.decode()
         for key, value in stored.items()

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from harness.errors import ResourceError, WorkspaceError
-from harness.files import digest, replacing, to_write, write_text
+from harness.files import digest, replacing, to_write
 from harness.model import ModelSection, training_settings
-from harness.records import first_finding, read_record
+from harness.records import first_finding, read_json, read_record, write_json
 
 Values = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
@@ -54,7 +54,7 @@ def start_run(
         target = labels[1].reshape(len(labels[1]), -1)
         small = target.dtype if target.dtype.kind == "f" else np.min_scalar_type(target.max())
         save_arrays(kept, {"target": target.astype(small)})
-    write_text(path, _json({"identity": identity, "circumstances": circumstances}))
+    write_json(path, _json({"identity": identity, "circumstances": circumstances}))
     return circumstances
 
 
@@ -94,7 +94,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     """run.json as a dictionary with ``identity`` and ``circumstances``."""
     path, fix = folder / "run.json", retrain(folder)
     read_record(_Run, path, missing="is missing", fix=fix, extra="allow")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))  # in the file's own order
+    found: dict[str, Any] = json.loads(read_json(path))  # in the file's own order
     return found
 
 
@@ -157,7 +157,7 @@ def holdout_file(weights: Path) -> Path:
 
 def write_holdout_scores(folder: Path, values: Values) -> None:
     """Write holdout.json: what averaging the fold models, a soup or a refit is worth."""
-    write_text(folder / "holdout.json", _json(values))
+    write_json(folder / "holdout.json", _json(values))
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
@@ -168,7 +168,7 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     try:
         with replacing(path) as temporary:
-            save_file(whole, temporary, {"crc32": _checksum(whole)})
+            save_file(whole, temporary, {"crc32": checksum(whole)})
     except SafetensorError as error:  # as untyped as it is: a full disk
         raise ResourceError(
             path, f"cannot be written ({error})", "make room on its disk"
@@ -185,7 +185,7 @@ def load_arrays(path: Path, fix: str | None = None) -> dict[str, NDArray[Any]]:
         with safe_open(path, "np") as file:
             arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             noted = (file.metadata() or {}).get("crc32")
-        if noted not in (None, _checksum(arrays)):
+        if noted not in (None, checksum(arrays)):
             raise ValueError("its checksum is another")
     except Exception as error:  # safetensors raises its own untyped error and OSError
         fix = fix or retrain(path.parent)
@@ -199,22 +199,16 @@ def save_predictions(path: Path, arrays: Arrays, views: Sequence[str]) -> None:
 
 
 def noted_views(path: Path) -> tuple[str, ...]:
-    """Return the views of a file of predictions, without reading these; ``identity`` in old files.
+    """Return the views of a file of predictions; ``identity`` in old files.
 
     A WorkspaceError if the file is damaged.
     """
-    try:
-        with safe_open(path, "np") as file:
-            if "views" not in file.keys():  # noqa: SIM118
-                return ("identity",)
-            text: str = file.get_tensor("views").tobytes().decode()
-    except Exception as error:  # safetensors raises its own untyped error and OSError
-        raise WorkspaceError(path, f"cannot be read ({error})", retrain(path.parent)) from error
-    return tuple(text.split(","))
+    views = load_arrays(path).get("views")
+    return ("identity",) if views is None else tuple(views.tobytes().decode().split(","))
 
 
-def _checksum(arrays: Arrays) -> str:
-    """Of names, shapes and numbers; as quick as reading them, unlike a digest."""
+def checksum(arrays: Arrays) -> str:
+    """Return the CRC-32 of names, shapes and numbers; as quick as reading them, unlike a digest."""
     state = 0
     for name, array in sorted(arrays.items()):
         state = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), state)

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.estimate import Estimate
 from harness.files import digest, write_text
 from harness.metrics import score_bounds
-from harness.records import read_record
+from harness.records import read_record, write_json
 from harness.workspace.ensemble import Ensemble
 
 
@@ -105,7 +105,7 @@ def write_sidecar(path: Path, sidecar: Sidecar) -> None:
     rows = values.pop("row_sets")
     text = json.dumps(values, indent=2, ensure_ascii=False)[:-2]
     # a number for each row: not a line for each
-    write_text(sidecar_path(path), f'{text},\n  "row_sets": {json.dumps(rows)}\n}}\n')
+    write_json(sidecar_path(path), f'{text},\n  "row_sets": {json.dumps(rows)}}}')
 
 
 def read_sidecar(path: Path) -> Sidecar | None:

@@ -192,6 +192,7 @@ def graded(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> float
 
 def ensemble(folder: Path) -> dict[str, Any]:
     stored: dict[str, Any] = json.loads((folder / "models/ensemble/ensemble.json").read_text())
+    del stored["crc32"]  # the tests change values
     return stored
 
 

@@ -15,6 +15,7 @@ from harness.display import Display
 from harness.files import file_digest
 from harness.predict.engine import choose_device, load_predictor, predict_batch
 from harness.predict.views import VIEWS
+from harness.records import write_parquet
 from harness.train import passes
 from harness.train import run as training_run
 from harness.train.estimate import estimate
@@ -229,7 +230,7 @@ def test_predictions_from_before_views_were_noted_are_of_the_picture_as_it_is(
     path = workspace / "oof/probe.parquet"
     table = pq.read_table(path)
     noted = {key: value for key, value in table.schema.metadata.items() if b"views" not in key}
-    pq.write_table(table.replace_schema_metadata(noted), path)
+    write_parquet(path, table.replace_schema_metadata(noted))
     for fold in range(3):
         file = fold_predictions_file(workspace / "models/probe", fold)
         save_arrays(file, {key: a for key, a in load_arrays(file).items() if key != "views"})

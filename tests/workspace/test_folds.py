@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import WorkspaceError
+from harness.records import read_json
 from harness.workspace.folds import Folds, assignment_digest, read_folds, write_folds
 
 
@@ -91,7 +92,7 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, content: str | dict[str, 
     write_folds(tmp_path, some_folds(["a", "b"]), {})
     path = tmp_path / "folds.json"
     if isinstance(content, dict):
-        content = json.dumps(json.loads(path.read_text()) | content)
+        content = json.dumps(json.loads(read_json(path)) | content)
     path.write_text(content)
     with pytest.raises(WorkspaceError):
         read_folds(tmp_path)

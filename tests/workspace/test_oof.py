@@ -12,6 +12,7 @@ import pytest
 from tiny import CLASSES
 
 from harness.errors import WorkspaceError
+from harness.records import write_parquet
 from harness.workspace import Workspace
 from harness.workspace.oof import (
     given_file,
@@ -139,7 +140,7 @@ def test_the_right_digest_does_not_excuse_other_ids(
     whole = pq.read_table(path)
     for rows, message in ((whole.slice(1), "1 row.* missing.*'000'"), (whole.slice(0, 1), "twice")):
         damaged = rows if message != "twice" else pa.concat_tables([whole, rows])
-        pq.write_table(damaged.replace_schema_metadata(whole.schema.metadata), path)
+        write_parquet(path, damaged.replace_schema_metadata(whole.schema.metadata))
         with pytest.raises(WorkspaceError, match=message):
             read_oof(path, training)
 

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from harness.errors import ResourceError, WorkspaceError
+from harness.records import read_json
 from harness.workspace.runs import (
     first_difference,
     fold_file,
@@ -81,7 +82,7 @@ def test_a_damaged_run_is_named(change: dict[str, object], tmp_path: Path) -> No
     file = tmp_path / "a/run.json"
     assert read_run(tmp_path / "a") == {"identity": identity, "circumstances": {"torch": "1"}}
     assert read_model(tmp_path / "a").epochs == 3
-    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    file.write_text(json.dumps(json.loads(read_json(file)) | change))
     with pytest.raises(WorkspaceError, match=r"run\.json: is damaged .*train --retrain a`"):
         read_model(tmp_path / "a")
 

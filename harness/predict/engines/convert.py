@@ -17,10 +17,11 @@ from tempfile import TemporaryDirectory
 
 from harness.data.images import Pixels
 from harness.errors import WorkspaceError
-from harness.files import digest, file_digest, replacing, to_write, write_text
+from harness.files import digest, file_digest, replacing, to_write
 from harness.predict.engines.kinds import Kind, why_missing
 from harness.predict.engines.parts import Part, Run, parts
 from harness.predict.head import Heads
+from harness.records import read_json, write_json
 from harness.workspace.runs import load_arrays, save_arrays
 
 VERSION = "3"
@@ -89,14 +90,14 @@ def _is_fresh(folder: Path, form: str) -> bool:
     """Whether the network is whole and made by the converters that are here."""
     if _damage(folder, form) is not None:
         return False
-    note = json.loads((folder / "note.json").read_text(encoding="utf-8"))
+    note = json.loads(read_json(folder / "note.json"))
     return not (makers := _makers(form)) or note.get("makers") == makers
 
 
 def _damage(folder: Path, form: str) -> str | None:
     """What is wrong with a converted network, as a phrase; None if nothing is."""
     try:
-        note = json.loads((folder / "note.json").read_text(encoding="utf-8"))
+        note = json.loads(read_json(folder / "note.json"))
         for name in _FILES[form]:
             if file_digest(folder / name) != note["files"][name]:
                 return f"is damaged ({name})"
@@ -140,4 +141,4 @@ def _make(form: str, part: Part, cache: Path, calibration: Pixels) -> None:
         "weights": part.weights,
         "form": form,
     }
-    write_text(folder / "note.json", json.dumps(note, indent=2) + "\n")
+    write_json(folder / "note.json", json.dumps(note, indent=2))
