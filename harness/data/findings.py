@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.errors import DataError
 from harness.files import replacing
+from harness.records import reading
 
 _RUN = "run `python -m harness audit`"
 _IDS = b"harness.ids"
@@ -84,8 +85,8 @@ def write_findings(path: Path, findings: Findings) -> None:
 
 def read_findings(path: Path) -> Findings:
     """What ``audit`` wrote; a DataError if there is none or it is damaged."""
-    try:
-        table = pq.read_table(path)
+    with reading(path, _RUN, DataError):
+        table = pq.ParquetFile(path).read()
         columns: dict[str, list[Any]] = table.to_pydict()
         found = [
             Finding(*row)
@@ -95,11 +96,6 @@ def read_findings(path: Path) -> Findings:
             )
         ]
         ids = json.loads((table.schema.metadata or {})[_IDS])
-    except FileNotFoundError:
-        raise DataError(path, "there is no such file", _RUN) from None
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(path, f"cannot be read ({reason})", _RUN) from error
     return Findings(tuple(found), tuple(ids))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.errors import WorkspaceError
 from harness.files import replacing
+from harness.records import reading
 from harness.workspace.folds import describe_difference
 from harness.workspace.runs import noted_views, retrain
 from harness.workspace.training import TrainingRows
@@ -21,6 +22,7 @@ OWN_COLUMNS = ("id", "fold")
 TARGET = "target:"
 """Stands before a target's name where that is one of ``OWN_COLUMNS``."""
 SUM_TOLERANCE = 1e-3
+DAMAGED = "mend or remove the file"
 
 _PROBABILITIES = "class probabilities lie between 0 and 1 and sum to 1 in each row"
 _WANTED = {
@@ -150,16 +152,13 @@ def read_predictions(
 
 
 def _read(path: Path) -> Any:
-    try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = str(error).splitlines()[0]
-        raise WorkspaceError(path, f"cannot be read ({reason})", "remove it, or mend it") from error
+    with reading(path, DAMAGED):
+        return pq.ParquetFile(path).read()  # no columns out of folder names such as "fold=1"
 
 
 def _require_columns(path: Path, table: Any, names: tuple[str, ...]) -> None:
     if missing := [name for name in names if name not in table.column_names]:
-        raise WorkspaceError(path, f"has no column {missing[0]!r}", "mend or remove the file")
+        raise WorkspaceError(path, f"has no column {missing[0]!r}", DAMAGED)
 
 
 def _require_sound(
@@ -215,26 +214,25 @@ def _require_varied(path: Path, predictions: NDArray[np.float32], training: Trai
 def _ids(path: Path, table: Any) -> NDArray[np.object_]:
     if table["id"].null_count:
         raise WorkspaceError(path, "has a row without an id", "give each row its id")
-    return np.asarray(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), dtype=object)
+    with reading(path, DAMAGED):
+        ids = table["id"].cast(pa.string()).to_numpy(zero_copy_only=False)
+    return np.asarray(ids, dtype=object)
 
 
 def _matrix(path: Path, table: Any, targets: tuple[str, ...]) -> NDArray[np.float32]:
     columns = []
     for name in targets:
-        try:
+        with reading(f"{path}: column {name!r}", DAMAGED):
             columns.append(table[name].to_numpy().astype(np.float32))
-        except (TypeError, ValueError) as error:
-            raise WorkspaceError(
-                path, f"column {name!r} holds more than numbers", "mend or remove the file"
-            ) from error
     return np.column_stack(columns)
 
 
 def oof_metadata(path: Path) -> dict[str, str]:
     """What the writer noted in the file: run, folds digest, task, metric, views, config."""
-    stored = pq.read_schema(path).metadata or {}
-    return {
-        key.removeprefix(PREFIX).decode(): value.decode()
-        for key, value in stored.items()
-        if key.startswith(PREFIX)
-    }
+    with reading(path, DAMAGED):
+        stored = pq.read_schema(path).metadata or {}
+        return {
+            key.removeprefix(PREFIX).decode(): value.decode()
+            for key, value in stored.items()
+            if key.startswith(PREFIX)
+        }
