@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from harness.errors import ConfigError, nearest
 from harness.model import ModelSection
+from harness.records import reading
 
 State = Mapping[str, Tensor]
 
@@ -311,13 +312,19 @@ def require_size(model: ModelSection, weights: str, root: Path) -> None:
 
 def check_backbone(backbone: str, weights: str, root: Path) -> None:
     """Raise a ConfigError if the names cannot be meant; loads and downloads nothing."""
-    architecture = backbone.partition(".")[0]
+    architecture, _, tag = backbone.partition(".")
     if not timm.is_model(architecture):
         raise ConfigError(
             "competition.toml [[model]]",
             f"timm {timm.__version__} has no backbone {backbone!r}",
             nearest(architecture, timm.list_models(), count=3),
         )
+    try:
+        timm.get_pretrained_cfg(backbone)
+    except RuntimeError:
+        found = f"timm {timm.__version__} knows no weights {tag!r} of {architecture}"
+        known = timm.list_pretrained(f"{architecture}.*")
+        raise ConfigError("competition.toml [[model]]", found, nearest(backbone, known)) from None
     if weights.startswith("package:"):
         package = weights.removeprefix("package:").replace("-", "_")
         if package not in PACKAGES:
@@ -362,24 +369,25 @@ def _package_state(package: str) -> State:
     assert spec is not None  # check_backbone has seen it
     (path,) = (Path(folder) for folder in spec.submodule_search_locations or ())
     (file,) = (path / "models").glob("*.pth")
-    state: State = torch.load(file, map_location="cpu", weights_only=True)
-    return state
+    return _tensors(file, "install the package again")
+
+
+def _tensors(path: Path, fix: str) -> State:
+    """The tensors of a file by name; a ConfigError if it holds anything else."""
+    from safetensors.torch import load_file
+
+    with reading(path, fix, ConfigError):
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(found, Mapping):
+            raise TypeError(f"it holds {type(found).__name__}")
+        return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
 
 
 def _load_file(model: Any, path: Path) -> None:
     """Load a weights file; a classifier for other classes is left out, nothing else may differ."""
-    from safetensors.torch import load_file
-
-    state: State
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each format has errors of its own
-        found = f"cannot be read as weights ({type(error).__name__})"
-        raise ConfigError(path, found, "choose a .safetensors or .pth file of tensors") from error
-    state = _grey(model, state)
+    state = _grey(model, _tensors(path, "choose a .safetensors or .pth file of tensors"))
     own = model.state_dict()
     unfit = [
         name for name, value in own.items() if name not in state or state[name].shape != value.shape

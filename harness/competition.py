@@ -434,8 +434,9 @@ def load_competition(path: Path) -> Competition:
         raise ConfigError(path, f"cannot be read ({error})", "save it as UTF-8 text") from error
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(path, f"is not valid TOML: {error}", "mend that line") from error
+    except ValueError as error:  # also a number of thousands of digits
+        said = str(error).partition(";")[0]
+        raise ConfigError(path, f"is not valid TOML: {said}", "mend that line") from error
     except RecursionError:
         raise ConfigError(path, "is nested too deeply", "remove those brackets") from None
     try:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from threading import Event, Thread
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
@@ -43,6 +43,22 @@ def progress_line(stage: str, done: float, total: float, left: float | None) -> 
 def one_line(message: object) -> str:
     """What an error says, harmless and on a single line that is not too long."""
     return harmless(" ".join(str(message).split()))[:2000]
+
+
+def relay(lines: IO[str] | None, say: Callable[[str], None]) -> Thread:
+    """Say the lines of a process that this one started, in a thread until they end.
+
+    Left out is what this process says itself, once.
+    """
+
+    def tell() -> None:
+        for line in lines or ():
+            if not line.startswith(("next:", "interrupted:")):
+                say(line.rstrip("\n"))
+
+    thread = Thread(target=tell, daemon=True)
+    thread.start()
+    return thread
 
 
 class PlainConsole(Console):

@@ -5,6 +5,7 @@
         ├── ConfigError     competition.toml says something that cannot be meant
         ├── DataError       tables, labels, images or submissions that do not fit
         ├── WorkspaceError  what another stage should have written is missing, stale or damaged
+        │   └── Told        a process that this one started has printed it already
         ├── ResourceError   the machine has not enough: memory, disk, numbers that stay finite
         └── KaggleError     Kaggle refused, failed or could not be reached
             ├── Busy        it did nothing yet: asking again is safe
@@ -47,6 +48,10 @@ class WorkspaceError(UserError):
     """What another stage should have written is missing, stale or damaged."""
 
 
+class Told(WorkspaceError):
+    """A process that this one started has printed it already."""
+
+
 class ResourceError(UserError):
     """The machine has not enough for it: memory, disk, the range of its numbers."""
 
@@ -69,6 +74,7 @@ class Unanswered(KaggleError):
 
 
 _SYSTEM_FIXES = {
+    errno.ENOENT: "put it there, or run what makes it",
     errno.ENOSPC: "make room on its disk",
     errno.EDQUOT: "make room: the quota is used up",
     errno.EROFS: "its disk is read-only: work in a copy on another one",
@@ -79,6 +85,11 @@ _SYSTEM_FIXES = {
     errno.EEXIST: "move away what stands there",
     errno.ELOOP: "remove that link, which leads to itself",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "copy what can still be read to another disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "end other programs: they hold all the files that the system can open",
+    errno.ENOMEM: "end other programs, or ask for less at a time",
+    errno.EAGAIN: "end other processes, or raise their limit (ulimit -u)",
 }
 """What the user can do about an error of the operating system; any other is a bug of ours."""
 
@@ -87,7 +98,20 @@ def as_user_error(error: Exception) -> UserError | None:
     """What the user can mend of any exception; None if it is a bug."""
     if isinstance(error, UserError):
         return error
-    if not isinstance(error, OSError) or error.errno not in _SYSTEM_FIXES:
+    if isinstance(error, MemoryError):
+        said = f" ({error})" if str(error) else ""
+        return ResourceError("memory", f"is used up{said}", _SYSTEM_FIXES[errno.ENOMEM])
+    if isinstance(error, UnicodeEncodeError):  # bytes of a path that are no text
+        where = error.object[max(0, error.start - 100) : error.end + 100]
+        return DataError(
+            where, f"cannot be written as {error.encoding}", "rename that file or folder"
+        )
+    if not isinstance(error, OSError):
+        return None
+    if error.errno == errno.ENOENT and not error.filename:
+        fix = "set TMPDIR to a folder that can be written to, and work in one that is there"
+        return ResourceError("folders", f"are missing ({error.strerror})", fix)
+    if error.errno not in _SYSTEM_FIXES:
         return None
     where = str(error.filename or "a file")
     if len(where) > 300:

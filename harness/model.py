@@ -31,6 +31,9 @@ Augment = Annotated[
 ]
 
 
+Strength = Annotated[float, Field(gt=0)]
+
+
 class ModelSection(Section):
     """[[model]]: one member: what its training depends on, and how its models predict.
 
@@ -56,8 +59,8 @@ class ModelSection(Section):
     """Bit-identical on a GPU, too, where that is slower; on a CPU it always is."""
 
     # fine-tuning: which images, how often, how fast
-    epochs: int = Field(default=10, ge=1)
-    batch_size: int = Field(default=32, ge=1)
+    epochs: int = Field(default=10, ge=1, le=1_000_000)
+    batch_size: int = Field(default=32, ge=1, le=1 << 20)
     lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     layer_decay: float = Field(default=1.0, gt=0, le=1)
@@ -92,7 +95,7 @@ class ModelSection(Section):
     cutmix: float = Field(default=0.0, ge=0)
 
     # probing: the inverse regularisation strengths that inner cross-validation chooses from
-    strengths: Annotated[tuple[float, ...], Strict(False), Field(min_length=1)] = (
+    strengths: Annotated[tuple[Strength, ...], Strict(False), Field(min_length=1)] = (
         3e-4,
         1e-3,
         3e-3,
@@ -136,8 +139,9 @@ class ModelSection(Section):
         found = ""  # not a check of the section itself: stored runs are still read
         if self.mode == "finetune" and self.batch_size < 2:
             found = "batch_size = 1 is too few for batch normalisation; set it to 2 or more"
-        if task == "regression" and self.balance != "none":
-            found = f"balance = {self.balance!r} needs classes, not values; remove it"
+        for name in ("balance", "label_smoothing") if task == "regression" else ():
+            if (value := getattr(self, name)) != type(self).model_fields[name].default:
+                found = f"{name} = {value!r} needs classes, not values; remove it"
         if found:
             raise ValueError(f"model {self.name!r}: {found}")
 

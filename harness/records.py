@@ -7,12 +7,14 @@ one is accepted: another tool wrote it, or an earlier version.
 import json
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.errors import WorkspaceError
+from harness.errors import UserError, WorkspaceError
 from harness.files import replacing, write_text
 
 _PREFIX = b"harness."
@@ -36,15 +38,33 @@ def read_record(
     raises a ValueError for is refused, too. ``extra``: fields that ``kind`` does not know.
     ``missing`` is what is said where there is no file.
     """
-    try:
+    with reading(path, fix, missing=missing):
         return TypeAdapter(kind).validate_json(read_json(path), strict=True, extra=extra)
+
+
+@contextmanager
+def reading(
+    where: object,
+    fix: str,
+    kind: type[UserError] = WorkspaceError,
+    *,
+    missing: str = "there is no such file",
+) -> Iterator[None]:
+    """Raise whatever a reader raises on a missing or damaged file as one error that names it.
+
+    Readers raise anything: their library's own errors, those of decoders, those of the system.
+    """
+    try:
+        yield
+    except UserError:
+        raise
     except FileNotFoundError:
-        raise WorkspaceError(path, missing, fix) from None
-    except OSError as error:
-        raise WorkspaceError(path, f"cannot be read ({error})", fix) from error
-    except ValueError as error:
-        found = first_finding(error) if isinstance(error, ValidationError) else error
-        raise WorkspaceError(path, f"is damaged ({found})", fix) from error
+        raise kind(where, missing, fix) from None
+    except ValidationError as error:
+        raise kind(where, f"is damaged ({first_finding(error)})", fix) from error
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise kind(where, f"cannot be read ({reason})", fix) from error
 
 
 def first_finding(error: ValidationError) -> str:
@@ -87,17 +107,13 @@ def write_parquet(path: Path, table: Any) -> None:
 
 
 def read_parquet(path: Path) -> Any:
-    """Return the Arrow table in a file; an OSError or a ValueError if it is damaged."""
-    import pyarrow as pa
+    """Return the Arrow table in a file; any exception if it is damaged (see ``reading``)."""
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(path)
-        noted = (table.schema.metadata or {}).get(_NOTED)
-        if noted is not None and noted != _content(table):
-            raise ValueError("its checksum is another")
-    except (pa.ArrowException, MemoryError, OverflowError, TypeError) as error:
-        raise ValueError(str(error)) from error
+    table = pq.ParquetFile(path).read()  # no columns out of folder names such as "fold=1"
+    noted = (table.schema.metadata or {}).get(_NOTED)
+    if noted is not None and noted != _content(table):
+        raise ValueError("its checksum is another")
     return table
 
 

@@ -1,9 +1,9 @@
 """What every table of competition.toml has in common."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Strict, field_validator
 
 _WINDOWS_DEVICE = re.compile("(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.I)
 
@@ -27,3 +27,14 @@ class Section(BaseModel):
     only finite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _has_numbers_of_32_bits(cls, value: Any) -> Any:
+        """Networks compute with such numbers: others would be infinite there, or nothing."""
+        for number in value if isinstance(value, tuple) else [value]:
+            if isinstance(number, float) and number and not 1e-30 <= abs(number) <= 1e12:
+                raise ValueError(
+                    f"{number:g} is no number to compute with; use 0, or 1e-30 to 1e12"
+                )
+        return value

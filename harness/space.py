@@ -103,8 +103,8 @@ class TuneSection(Section):
     folds: int | None = Field(default=None, ge=1)
     seeds: int = Field(default=3, ge=1)
     keep: int = Field(default=0, ge=0)
-    steps: int = Field(default=4, ge=2)
-    rounds: int = Field(default=3, ge=1)
+    steps: int = Field(default=4, ge=2, le=1000)
+    rounds: int = Field(default=3, ge=1, le=1000)
     seed: int = Field(default=0, ge=0)
     storage: str = "tune/study.sqlite"
     space: dict[str, Axis] = Field(default_factory=dict)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from itertools import repeat
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness.competition import Rendering
 from harness.data.images import USUAL, Pixels, any_transparent, decode
 from harness.errors import DataError
 from harness.files import digest, file_digest, replacing
+from harness.records import reading
 
 SIDE = 128
 """Pixels a side of what backbones see, and of what thumbnails are made from."""
@@ -105,12 +107,14 @@ def cached_looks(
     rendered = [rendering.key, *(["composited"] if any_transparent(paths) else [])]
     key = digest(_VERSION, embedding, *rendered, *(f"{name}|{stat}" for name, stat in stats))
     file = folder / f"{key}.npz"
-    if not file.exists():
-        looks = look_at(paths, embed, progress, rendering=rendering)
-        with replacing(file) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **vars(looks))
-    with np.load(file) as stored:
-        return Looks(**stored)
+    with suppress(DataError), reading(file, "it is made again", DataError), np.load(file) as stored:
+        kept = Looks(**stored)
+        if {len(column) for column in vars(kept).values()} == {len(paths)}:
+            return kept
+    looks = look_at(paths, embed, progress, rendering=rendering)
+    with replacing(file) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **vars(looks))
+    return looks
 
 
 def _stat(path: Path) -> str:

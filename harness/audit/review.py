@@ -11,6 +11,7 @@ import hmac
 import io
 import json
 import secrets
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -113,6 +114,11 @@ class ReviewServer(ThreadingHTTPServer):
         self.review = review
         self.token = secrets.token_urlsafe(24)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing where a browser went away in the middle."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
     @property
     def hosts(self) -> tuple[str, str]:
         """What a request's Host header may say."""
@@ -146,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(HTTPStatus.OK, "image/png", review.thumbnail(number))
             else:
                 self._refuse(HTTPStatus.NOT_FOUND)
-        except (IndexError, DataError):
+        except (IndexError, ValueError, DataError):
             self._refuse(HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
@@ -163,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             items = self.server.review.decide(json.loads(self.rfile.read(int(length))))
-        except ValueError:
+        except (ValueError, RecursionError):
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
         except (OSError, DataError):  # the page says that it was not saved

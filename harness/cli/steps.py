@@ -3,6 +3,7 @@
 A stage's code is imported when its step is taken, so that --help answers at once.
 """
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from harness.clock import started
-from harness.display import Display
+from harness.display import Display, harmless
 
 if TYPE_CHECKING:
     from harness.workspace import Workspace
@@ -32,6 +33,17 @@ def open_workspace(root: Path) -> tuple["Workspace", Display]:
 def command(verb: str, root: Path) -> str:
     """The command line of a verb for that workspace, as a shell reads it."""
     return f"python -m harness {verb}" + ("" if root == Path() else f" -C {quote(str(root))}")
+
+
+def with_root(text: str, root: Path) -> str:
+    """Return the text; the commands that it suggests are for that workspace.
+
+    >>> with_root("run `python -m harness fold`", Path("cassava"))
+    'run `python -m harness fold -C cassava`'
+    """
+    tail = command("", root).removeprefix(command("", Path()))
+    suggested = r"`python -m harness (?!init\b)[^`]*"
+    return re.sub(suggested, lambda found: found[0] + harmless(tail), text)
 
 
 def init(folder: Path, source: Path | None, display: Display) -> None:
@@ -92,7 +104,8 @@ def doctor(workspace: "Workspace", display: Display, *, online: bool) -> bool:
     wanted = workspace.competition.competition.kaggle is not None
     found.append(credential_finding(known.state, known.text, known.warning, wanted=wanted))
     for finding in found:
-        display.say(f"{marks[finding.verdict]}  {finding.topic:8}  {finding.text}")
+        text = with_root(finding.text, workspace.root)
+        display.say(f"{marks[finding.verdict]}  {finding.topic:8}  {text}")
     faults = sum(finding.verdict == "mend" for finding in found)
     if faults:
         display.say(f"doctor: {faults} of {len(found)} findings must be mended")
@@ -263,9 +276,9 @@ def grade(
     scores = grade_submission(submission, solution, competition, sample, metric)
     score = scores.pop("all")
     ours = submission.resolve().parent == workspace.submissions.resolve()
-    display.say(f"grade: {submission.name} scores {metric.name} {score:.5f}")
+    display.say(f"grade: {submission.name} scores {metric.said(score, 5)}")
     for part, its in scores.items():
-        display.say(f"grade: {part} rows: {its:.5f}")
+        display.say(f"grade: {part} rows: {metric.said(its, 5)}")
     if not ours or metric != competition.metric:
         return
     entry = ledger_entry(workspace, submission.stem)
@@ -344,7 +357,13 @@ def rehearse(
     limit = parse_size(memory, "--memory") if memory else None
     rows = rows or settings.test_rows or len(read_test_ids(workspace.competition, workspace.root))
     found = run_rehearsal(
-        workspace, rows=rows, budget=seconds, slowdown=slowdown, cores=cores, offline=offline
+        workspace,
+        rows=rows,
+        budget=seconds,
+        slowdown=slowdown,
+        cores=cores,
+        offline=offline,
+        say=display.say,
     )
     display.show(rehearsal_table(found))
     failures = found.failures(limit)

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Thread
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from harness.display import Display
+from harness.display import Display, relay
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -96,12 +96,11 @@ def _others(count: int, workspace: "Workspace", wish: "Wish", display: Display) 
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
             env=environment,
         )
         started.append(process)
-        for stream, say in ((process.stdout, display.say), (process.stderr, _complain)):
-            relays.append(Thread(target=_relay, args=(stream, say), daemon=True))
-            relays[-1].start()
+        relays += [relay(process.stdout, display.say), relay(process.stderr, _complain)]
     try:
         yield
     except BaseException:  # nobody waits for the rest of the work: each keeps what it has
@@ -111,8 +110,8 @@ def _others(count: int, workspace: "Workspace", wish: "Wish", display: Display) 
     finally:
         for process in started:
             process.wait()
-        for relay in relays:  # their last lines, too
-            relay.join(timeout=5)
+        for thread in relays:  # their last lines, too
+            thread.join(timeout=5)
 
 
 def _arguments(workspace: "Workspace", wish: "Wish") -> list[str]:
@@ -127,12 +126,6 @@ def _arguments(workspace: "Workspace", wish: "Wish") -> list[str]:
     if wish.source:
         arguments += ["--from", str(wish.source)]
     return arguments
-
-
-def _relay(lines: IO[str], say: Callable[[str], None]) -> None:
-    for line in lines:
-        if not line.startswith(("next:", "interrupted:")):  # which this process says itself, once
-            say(line.rstrip("\n"))
 
 
 def _complain(line: str) -> None:

@@ -7,7 +7,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cli import silence_libraries
+from harness.cli import mend_streams, silence_libraries
+from harness.cli.steps import with_root
 from harness.display import Display, harmless_lines, one_line
 from harness.errors import UserError
 from harness.predict.cost import read_costs
@@ -69,10 +70,12 @@ def main(arguments: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     silence_libraries()
+    mend_streams()
     try:
         code = main(sys.argv[1:])
     except UserError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        until = f" ({sys.argv[2]} has no predictions until then)" if sys.argv[2:] else ""
+        print(f"error: {with_root(one_line(error), Path(sys.argv[1]))}{until}", file=sys.stderr)
         code = 2
     except Exception:  # told here, since os._exit below would skip the interpreter's own report
         print(harmless_lines(traceback.format_exc()), file=sys.stderr)

@@ -22,6 +22,7 @@ import pandas as pd
 from harness.data.state import CORRECTIONS
 from harness.errors import DataError
 from harness.files import to_write
+from harness.records import reading
 
 HEADER = ("time", "id", "action", "label")
 
@@ -87,12 +88,12 @@ def correct(
 
 def read_corrections(path: Path) -> list[Correction]:
     """Every whole line; none without the file. A DataError names a line that makes no sense."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         return []
-    whole = text[: text.rfind("\n") + 1]  # a line without its end was not yet decided
-    rows = list(csv.reader(io.StringIO(whole, newline="")))
+    with reading(path, "mend it, or move it away to be without its decisions", DataError):
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]  # a line without its end was not yet decided
+        rows = list(csv.reader(io.StringIO(whole, newline="")))
     for number, row in enumerate(rows, 1):
         wanted = number > 1 or tuple(row) == HEADER
         if not wanted or len(row) != len(HEADER) or (number > 1 and row[2] not in ACTIONS):

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.records import read_parquet, write_parquet
+from harness.records import read_parquet, reading, write_parquet
 
 _RUN = "run `python -m harness audit`"
 _IDS = b"harness.ids"
@@ -82,7 +82,7 @@ def write_findings(path: Path, findings: Findings) -> None:
 
 def read_findings(path: Path) -> Findings:
     """What ``audit`` wrote; a DataError if there is none or it is damaged."""
-    try:
+    with reading(path, _RUN, DataError):
         table = read_parquet(path)
         columns: dict[str, list[Any]] = table.to_pydict()
         found = [
@@ -93,11 +93,6 @@ def read_findings(path: Path) -> Findings:
             )
         ]
         ids = json.loads((table.schema.metadata or {})[_IDS])
-    except FileNotFoundError:
-        raise DataError(path, "there is no such file", _RUN) from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        reason = [*str(error).splitlines(), type(error).__name__][0]
-        raise DataError(path, f"cannot be read ({reason})", _RUN) from error
     return Findings(tuple(found), tuple(ids))
 
 

@@ -48,6 +48,7 @@ class Sample:
 def read_sample(competition: Competition, root: Path) -> Sample | None:
     """The sample submission, or None where competition.toml names none."""
     data = competition.data
+    _require_laid_out(competition, root)
     if data.sample_submission is None:
         return None
     path = root / data.sample_submission
@@ -77,6 +78,20 @@ def read_sample(competition: Competition, root: Path) -> Sample | None:
         frozenset(cell for name in shown for cell in cells[name].unique().to_pylist()),
         spelled,
     )
+
+
+def _require_laid_out(competition: Competition, root: Path) -> None:
+    """Raise a DataError, which names the verb, if a table is missing that `data` would bring."""
+    data = competition.data
+    if data.example:
+        fix = "run `python -m harness data`"
+    elif competition.competition.kaggle:
+        fix = "run `python -m harness data --kaggle`, or check [data] in competition.toml"
+    else:
+        return
+    for name in filter(None, (data.train, data.sample_submission, data.test)):
+        if not (root / name).exists():
+            raise DataError(root / name, "there is no such file", fix)
 
 
 def read_test_ids(competition: Competition, root: Path) -> Strings:

@@ -115,5 +115,5 @@ def _downloaded(backbone: str) -> bool:
 
 def _weights_bytes(backbone: str) -> int:
     with torch.device("meta"):  # shapes without numbers: no memory, no time
-        model: Any = timm.create_model(backbone, pretrained=False)
+        model: Any = timm.create_model(backbone.partition(".")[0], pretrained=False)
     return sum(value.numel() * value.element_size() for value in model.state_dict().values())

@@ -64,7 +64,7 @@ class Finding:
 
 def find_credentials() -> Credentials:
     """The credentials that a call would use; a KaggleError if there are none."""
-    home = Path.home() / ".kaggle"
+    home = _home() / ".kaggle"
     if given := os.environ.get("KAGGLE_API_TOKEN"):
         if not _is_file(given):
             return Credentials("KAGGLE_API_TOKEN", token=given)
@@ -112,9 +112,9 @@ class Refusal(KaggleError):
 def _legacy_key() -> tuple[dict[str, str], Path]:
     """What kaggle.json holds (nothing if there is none), and its path."""
     given = os.environ.get("KAGGLE_CONFIG_DIR")
-    folder = Path(given) if given else Path.home() / ".kaggle"
+    folder = Path(given) if given else _home() / ".kaggle"
     if not given and not folder.exists():
-        config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+        config = os.environ.get("XDG_CONFIG_HOME") or _home() / ".config"
         folder = Path(config) / "kaggle"
     file = folder / "kaggle.json"
     if not file.is_file():
@@ -127,6 +127,11 @@ def _legacy_key() -> tuple[dict[str, str], Path]:
     if not isinstance(stored, dict) or not all(isinstance(stored.get(n, ""), str) for n in wanted):
         raise KaggleError(file, "holds no username and key", "download it again")
     return {name: stored[name] for name in wanted if name in stored}, file
+
+
+def _home() -> Path:
+    """The user's folder; a folder called ~, as libraries have it, where the system knows none."""
+    return Path(os.path.expanduser("~"))
 
 
 def _is_file(text: str) -> bool:

@@ -18,8 +18,11 @@ from harness.errors import ConfigError, KaggleError, WorkspaceError
 from harness.files import replacing, write_text
 from harness.kaggle import wheels
 from harness.kaggle.credentials import find_credentials
+from harness.predict.plan import Plans
+from harness.records import read_record, reading
 from harness.workspace import Workspace
 from harness.workspace.ensemble import Ensemble
+from harness.workspace.runs import read_model
 
 NOBODY = "your-name"
 """Stands for the owner until `kernel push` knows the name."""
@@ -81,8 +84,10 @@ def read_kernel(folder: Path) -> Kernel:
     code, data = folder / "code", folder / "data"
     if not (code / "kernel-metadata.json").exists():
         raise WorkspaceError(code, "holds no kernel", "run `python -m harness kernel build`")
-    metadata = _json(code / "kernel-metadata.json")
-    return Kernel(code, data, metadata["id"], metadata["dataset_sources"][0])
+    path = code / "kernel-metadata.json"
+    with reading(path, "run `python -m harness kernel build`"):
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        return Kernel(code, data, str(metadata["id"]), str(metadata["dataset_sources"][0]))
 
 
 def write_metadata(kernel: Kernel, competition: str, *, gpu: bool) -> None:
@@ -142,11 +147,11 @@ def notebook(source: str) -> dict[str, Any]:
 def packed_files(workspace: Workspace, ensemble: Ensemble) -> list[Path]:
     """What the ensemble and its plans predict with; a WorkspaceError if a file is missing."""
     root, folder = workspace.root, workspace.models / "ensemble"
-    plans = _json(folder / "plans.json")
-    if plans["ensemble"] != ensemble.digest:
+    plans = _plans(workspace)
+    if plans.ensemble != ensemble.digest:
         raise WorkspaceError(folder / "plans.json", "was made for another ensemble", "run `cost`")
-    stages = [stage for plan in plans["plans"] for stage in plan["stages"]]
-    planned = {stage["member"] for stage in stages}
+    stages = [stage for plan in plans.plans for stage in plan.stages]
+    planned = {stage.member for stage in stages}
     files = [root / FILE_NAME, *(folder / f"{n}.json" for n in ("ensemble", "costs", "plans"))]
     for member, weights in zip(ensemble.members, ensemble.weights, strict=True):
         if member not in planned and member not in ensemble.used:
@@ -159,12 +164,12 @@ def packed_files(workspace: Workspace, ensemble: Ensemble) -> list[Path]:
                 "take it out of oof/ and run `stack` and `cost` again",
             )
         files += [run / "run.json", *(run / name for name in weights)]
-        if _json(run / "run.json")["identity"]["model"]["mode"] == "probe":
+        if read_model(run).mode == "probe":
             files.append(run / "backbone.safetensors")
     if missing := [path for path in files if not path.is_file()]:
         raise WorkspaceError(missing[0], "is missing", "run `train`, `stack` and `cost` again")
     weights_of = dict(zip(ensemble.members, ensemble.weights, strict=True))
-    for member, engine in sorted({(stage["member"], stage["engine"]) for stage in stages}):
+    for member, engine in sorted({(stage.member, stage.engine) for stage in stages}):
         run = workspace.models / member
         files += _converted(run, engine, weights_of[member], folder / "engines")
     return files
@@ -200,8 +205,7 @@ def _runtimes(workspace: Workspace) -> list[str]:
     """The packages that the plans' engines need beside torch."""
     from harness.predict.engines.kinds import ENGINES
 
-    plans = _json(workspace.models / "ensemble" / "plans.json")["plans"]
-    engines = {stage["engine"] for plan in plans for stage in plan["stages"]}
+    engines = {stage.engine for plan in _plans(workspace).plans for stage in plan.stages}
     return sorted({ENGINES[name].runtime for name in engines if name in ENGINES} - {"torch"})
 
 
@@ -232,13 +236,9 @@ def _owner() -> str:
         return NOBODY
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise WorkspaceError(path, "is not there", "run `stack` and `cost`") from None
-    except (OSError, ValueError) as error:
-        raise WorkspaceError(path, f"is damaged ({error})", "run `stack` and `cost`") from error
+def _plans(workspace: Workspace) -> Plans:
+    path = workspace.models / "ensemble" / "plans.json"
+    return read_record(Plans, path, missing="is not there", fix="run `stack` and `cost`")
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from harness.files import digest, file_digest, replacing, write_text
 from harness.kaggle.kernel import NOBODY, Kernel
 from harness.kaggle.seam import Kaggle, KernelRun
 from harness.kaggle.seam_kernels import Kernels
-from harness.records import read_json, write_json
+from harness.records import read_record, write_json
 
 FIRST_WAIT, LONGEST_WAIT = 5.0, 60.0
 READY, FAILED = "ready", ("failed", "deleted")
@@ -72,12 +72,9 @@ def push_kernel(
 def read_pushed(folder: Path) -> Pushed | None:
     """What was pushed last from that folder; None if nothing was."""
     path = folder / "pushed.json"
-    try:
-        return Pushed(**json.loads(read_json(path)))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError, TypeError) as error:
-        raise WorkspaceError(path, f"is damaged ({error})", "remove it and push again") from error
+    return read_record(Pushed, path, missing="is missing", fix="remove it and push again")
 
 
 def wait_until_ended(kaggle: Kaggle, name: str, sleep: Callable[[float], None]) -> KernelRun:

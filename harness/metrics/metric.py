@@ -1,5 +1,6 @@
 """What a metric is."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -58,6 +59,12 @@ class Metric:
         if not np.isfinite(predictions).all():
             raise ValueError(f"{self.name}: predictions hold NaN or infinity")
         return float(self.function(truth, predictions))
+
+    def said(self, score: float, digits: int = 4) -> str:
+        """Return the score with the metric's name, or in words that there is none."""
+        if math.isnan(score):
+            return f"no {self.name} (on these rows it has no value, as on rows of one class)"
+        return f"{self.name} {score:.{digits}f}"
 
     def loss(self, truth: Array, predictions: Array) -> float:
         """The score turned so that lower is better."""

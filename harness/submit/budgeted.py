@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.competition import DataSection
 from harness.data.locate import listed_test_ids
 from harness.display import Display
-from harness.errors import WorkspaceError
+from harness.errors import Told, WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, file_digest
 from harness.predict.plan import Plan, Plans
@@ -75,8 +75,8 @@ def promise(
     """A complete, valid file before ``started + budget`` on ``clock``, as good as time allows.
 
     ``command`` (the file, the digest of what it is made of, the seconds since the start when it
-    must be done) starts the predicting process. Exit code 2 of it is raised as a WorkspaceError
-    that leaves the file of priors.
+    must be done) starts the predicting process. Exit code 2 of it, which has printed why, is raised
+    as Told; the file of priors stays.
     """
     competition = workspace.competition
     nothing = read_plans(workspace, ensemble)[0]  # the cheapest plan: every row has the prior
@@ -113,7 +113,7 @@ def promise(
         remove_temporaries(path)
         remove_temporaries(sidecar_path(path))
     if code == 2:
-        raise WorkspaceError(path, "has only the prior in every row", "mend what is said above")
+        raise Told(path, "has only the prior in every row", "mend what is said above")
     # ended between the file and its sidecar: nobody knows what its rows got
     found = read_sidecar(path) or replace(sidecar, member_sets=(), row_sets=())
     sidecar = replace(found, seconds=round(clock() - started, 3), completed=code == 0)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from harness.competition import FILE_NAME
 from harness.data.frame import write_frame
 from harness.data.locate import locate
 from harness.data.sample import read_test_ids
+from harness.display import relay
 from harness.errors import ConfigError
 from harness.files import to_write
 from harness.offline import REFUSAL
@@ -80,9 +81,11 @@ def rehearse(
     slowdown: float = 1.0,
     cores: int | None = None,
     offline: bool = True,
+    say: Callable[[str], None] = print,
 ) -> Rehearsal:
     """Run ``submit`` in a fresh process for ``rows`` test rows within ``budget`` seconds.
 
+    ``say`` gets its lines, without the next step: its file is gone by then.
     ``slowdown`` (1 or more) lets the processes run only that fraction of the time, ``cores`` on so
     few processor cores: both need Linux.
     """
@@ -97,13 +100,17 @@ def rehearse(
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"} if offline else dict(os.environ)
     before = time.monotonic()
     with _Cores(cores):
-        process = subprocess.Popen(command, env=environment)
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True, errors="replace"
+        )
+    told = relay(process.stdout, say)
     try:
         _wait(process, slowdown)
         seconds = time.monotonic() - before
     finally:
         process.kill()
         process.wait()
+        told.join(timeout=5)  # its last lines, too
     path = folder / "submissions" / f"{NAME}.csv"
     sidecar = read_sidecar(path) if path.exists() else None
     found = Rehearsal(seconds, budget, process.returncode, _peak_bytes(), rows, sidecar)
@@ -221,7 +228,7 @@ class _Cores:
             os.sched_setaffinity(0, self.before)
 
 
-def _wait(process: subprocess.Popen[bytes], slowdown: float) -> None:
+def _wait(process: subprocess.Popen[str], slowdown: float) -> None:
     """Wait for the process; throttled, it and what it started run 1 / slowdown of the time."""
     if slowdown <= 1:
         process.wait()

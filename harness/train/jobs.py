@@ -20,7 +20,7 @@ from harness.train.hours import Work, by_gain
 from harness.train.interrupt import Stopped, Stopping, noting_signals
 from harness.train.job import Job
 from harness.train.run import Halfway, Run
-from harness.train.speed import Speed
+from harness.train.speed import Speed, noted_speed
 from harness.workspace import Workspace
 from harness.workspace.oof import views_of_run
 from harness.workspace.runs import read_model, read_run
@@ -156,8 +156,7 @@ def _repeated(file: Path) -> tuple[ModelSection, Speed | None]:
     """The model of a run.json, and how it was trained."""
     if file.name != "run.json":
         raise ConfigError("--from", f"{str(file)!r} is no run.json", "give models/<run>/run.json")
-    speed = read_run(file.parent)["circumstances"].get("speed")
-    return read_model(file.parent), Speed(**speed) if speed else None
+    return read_model(file.parent), noted_speed(file.parent)
 
 
 def _check_size(model: ModelSection) -> None:

@@ -45,6 +45,7 @@ from harness.train.speed import (
     deterministic,
     is_out_of_memory,
     measured_speed,
+    noted_speed,
     training_device,
 )
 from harness.workspace import Workspace
@@ -168,8 +169,8 @@ class Run:
                 self.speed = Speed()
             elif self.pinned:
                 self.speed = self.pinned
-            elif known.get("fingerprint") == fingerprint() and "speed" in known:
-                self.speed = Speed(**known["speed"])
+            elif known.get("fingerprint") == fingerprint() and (noted := noted_speed(folder)):
+                self.speed = noted
             else:
                 self.speed = self.measure()[0]
             for output in self.outputs:
@@ -229,7 +230,7 @@ class Run:
                 if not output.current:
                     score = output.finish(self.folds, self._kept)
                     self.display.say(
-                        f"{output.name}: OOF {output.metric.name} {score:.4f} "
+                        f"{output.name}: OOF {output.metric.said(score)} "
                         f"→ oof/{output.oof_file.name}, models/{output.name}/"
                     )
 
@@ -456,7 +457,7 @@ class Run:
         self._log(job, run=output.name, score=score, seconds=round(seconds, 3))
         said = f"{output.name}: {self._title(job)}"
         if score is not None:
-            said += f" {output.metric.name} {score:.4f}"
+            said += f" {output.metric.said(score)}"
         self.display.say(f"{said}, {seconds:.0f} s" if seconds else said)
 
     def _title(self, job: Job) -> str:

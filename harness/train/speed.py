@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field, TypeAdapter
 from torch import nn
 
 from harness.files import digest
 from harness.model import ModelSection, Precision
 from harness.predict.engine import DTYPES, cpu_has_bf16
 from harness.predict.machine import fingerprint
-from harness.records import read_json, write_json
+from harness.records import read_json, reading, write_json
+from harness.workspace.runs import read_run
 
 WORTH_MEASURING = 60.0  # seconds: a shorter training gains less than the measuring costs
 WORTH_COMPILING = 1200.0  # seconds: compiling takes up to a minute, on trial as in earnest
@@ -37,7 +39,7 @@ class Speed:
     precision: Precision = "fp32"
     channels_last: bool = True
     compile: bool = False
-    pieces: int = 1
+    pieces: Annotated[int, Field(ge=1)] = 1
 
     def __str__(self) -> str:
         said: list[str] = [self.precision]
@@ -104,6 +106,15 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(
         words in str(error) for words in ("not enough memory", "can't allocate memory")
     )
+
+
+def noted_speed(folder: Path) -> Speed | None:
+    """Return how fast the run in ``folder`` was trained, None if its run.json does not say it."""
+    noted = read_run(folder)["circumstances"].get("speed")
+    if noted is None:
+        return None
+    with reading(f"{folder / 'run.json'}: circumstances.speed", "remove it: it is measured again"):
+        return TypeAdapter(Speed).validate_python(noted, strict=True, extra="forbid")
 
 
 def choices(model: ModelSection, device: torch.device) -> list[Speed]:

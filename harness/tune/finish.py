@@ -53,17 +53,20 @@ def verdict(setup: Setup, study: Study, tools: Tools) -> Verdict | None:
     best = finalists(setup, study, 1)
     if not best:
         return None
-    sides = [[run.name for run in setup.reseeded(model)] for model in (best[0].model, setup.model)]
+    models = (best[0].model, setup.model)
+    sides = [[run.name for run in setup.reseeded(model)] for model in models]
     if not all(setup.has(run, setup.judging) for runs in sides for run in runs):
         return None
     rows, _ = setup.judged(setup.model.name)
     training = setup.training
     winner, default = ([setup.judged(run)[1] for run in runs] for runs in sides)
+    most = max(len(winner), len(default))  # a probe is one training, and would repeat
     return judge(
         setup.workspace.competition.metric,
         training.target[rows],
         None if training.groups is None else training.groups[rows],
-        winner,
-        default,
+        winner * (most // len(winner)),
+        default * (most // len(default)),
         tools.resample,
+        repeat=all(model.mode == "probe" for model in models),
     )

@@ -32,7 +32,8 @@ class Verdict:
 
     ``winner`` and ``default`` are scores in the metric's direction, means over ``seeds`` trainings
     each; ``gain`` is their difference, turned so that positive is better. ``seed_noise`` is the
-    standard deviation between trainings that differ in nothing but the seed, NaN if unknown.
+    standard deviation between trainings that differ in nothing but the seed, NaN if unknown: then
+    no gain is supported.
     """
 
     winner: Estimate
@@ -45,7 +46,7 @@ class Verdict:
     @property
     def supported(self) -> bool:
         """Return whether the winner is better by more than chance explains."""
-        return self.gain.low > 0
+        return self.gain.low > 0 and not math.isnan(self.seed_noise)
 
 
 def judge(
@@ -56,8 +57,12 @@ def judge(
     default: Sequence[Array],
     resample: Resample,
     seed: int = 0,
+    *,
+    repeat: bool = False,
 ) -> Verdict:
     """Compare two settings by their predictions (rows, targets), one a training.
+
+    ``repeat``: trainings have no chance in them, so that one of each says all.
 
     The rows' part of the error is a paired bootstrap's, the trainings' part the variance between
     seeds, with Student's t for the few that there are. ValueError if the two were not trained
@@ -78,7 +83,7 @@ def judge(
         winner=_estimate(ours, drawn_ours, spread),
         default=_estimate(theirs, drawn_theirs, spread),
         gain=_estimate(sign * (ours - theirs), sign * (drawn_ours - drawn_theirs), 2 * spread),
-        seed_noise=math.sqrt(variance) if count > 1 else math.nan,
+        seed_noise=math.sqrt(variance) if count > 1 or repeat else math.nan,
         seeds=count,
         rows=len(truth),
     )

@@ -19,6 +19,7 @@ from optuna.storages import (
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from sqlalchemy import URL
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -73,7 +74,8 @@ def _storage(where: str, root: Path) -> BaseStorage:
         if scheme == "journal" and colon:
             return JournalStorage(JournalFileBackend(str(path)))
         # a writer waits for the others instead of failing
-        return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
+        url = URL.create("sqlite", database=str(path)).render_as_string()  # with ? and {} escaped
+        return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
     if scheme.startswith("sqlite"):
         return RDBStorage(where, engine_kwargs={"connect_args": {"timeout": 60}})
     with _experimental():

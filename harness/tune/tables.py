@@ -153,9 +153,7 @@ def verdict_lines(
         f"the default {_interval(verdict.default)}.",
         f"It gains {gain_of(verdict)}: {_recommended(verdict)}",
     ]
-    if math.isnan(verdict.seed_noise):
-        lines.append("What chance does between two trainings was not measured.")
-    else:
+    if verdict.seed_noise > 0:
         lines.append(
             f"Two trainings that differ only in their seed differ by {verdict.seed_noise:.4f} "
             "(standard deviation)."
@@ -174,6 +172,8 @@ def _recommended(verdict: Verdict) -> str:
         return "more than chance explains. `tune --apply` writes it into competition.toml."
     if verdict.gain.high < 0:
         return "it is worse. Keep the default."
+    if math.isnan(verdict.seed_noise):
+        return "how much two trainings differ by chance is not known. Set [tune] seeds = 2 or more."
     return "it cannot be told from the default. Keep the default."
 
 

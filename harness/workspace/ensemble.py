@@ -13,7 +13,7 @@ from harness.decision import Decision
 from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest
-from harness.records import read_json, read_record, write_json
+from harness.records import read_json, read_record, reading, write_json
 from harness.workspace import Workspace
 from harness.workspace.runs import run_digest
 
@@ -189,12 +189,10 @@ def _require_same_question(competition: Competition, ensemble: Ensemble) -> None
 
 def _require_same_folds(folds: Path, ensemble: Ensemble) -> None:
     path = folds / "folds.json"
-    try:
-        now = json.loads(read_json(path))["digest"]
-    except FileNotFoundError:
+    if not path.exists():
         return
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(path, f"is damaged ({error})", "restore it") from error
+    with reading(path, "restore it"):
+        now = json.loads(read_json(path))["digest"]
     if now != ensemble.folds:
         raise WorkspaceError(
             "models/ensemble",

@@ -7,13 +7,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from harness.errors import WorkspaceError
 from harness.files import database_to_write
+from harness.records import reading
 from harness.workspace.submissions import Sidecar
 
 SCHEMA_VERSION = 3
+_FIX = "move it away; a new one is begun"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS submission (
     name           TEXT PRIMARY KEY,
@@ -103,6 +107,8 @@ class Entry:
             return "inside"
         return "below" if self.local_score < low else "above"
 
+
+Row = TypeVar("Row")
 
 UNCONFIRMED = "unconfirmed"
 """The status of an upload that nobody knows to have arrived."""
@@ -194,7 +200,7 @@ class Ledger:
 
     def entries(self) -> list[Entry]:
         """All submissions, the oldest first."""
-        return [Entry(**row) for row in self._rows("submission ORDER BY recorded, name")]
+        return self._rows(Entry, "submission ORDER BY recorded, name")
 
     def keep_uploads(self, *uploads: Upload) -> None:
         """Enter what is known of uploads, in place of what was known before: of all or of none."""
@@ -210,7 +216,7 @@ class Ledger:
 
     def uploads(self) -> list[Upload]:
         """All uploads, the oldest first."""
-        return [Upload(**row) for row in self._rows("upload ORDER BY made, ref, digest")]
+        return self._rows(Upload, "upload ORDER BY made, ref, digest")
 
     def keep_standing(self, standing: Standing) -> None:
         """Enter how the competition stands, in place of how it stood before."""
@@ -221,16 +227,18 @@ class Ledger:
 
     def standing(self) -> Standing | None:
         """How the competition was last seen to stand; None if it never was."""
-        for row in self._rows("standing"):
-            return Standing(**row | {"scores": tuple(json.loads(row["scores"]))})
-        return None
+        return next(iter(self._rows(Standing, "standing")), None)
 
-    def _rows(self, table: str) -> list[dict[str, Any]]:
+    def _rows(self, kind: type[Row], table: str) -> list[Row]:
+        """The table's rows, checked: SQLite keeps anything in any column."""
         if not self.path.exists():
             return []
-        with self._connect() as connection:
+        with self._connect() as connection, reading(self.path, _FIX):
             connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
+            rows = [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
+            for row in rows:
+                row |= {"scores": tuple(json.loads(row["scores"]))} if "scores" in row else {}
+            return TypeAdapter(list[kind]).validate_python(rows, strict=True, extra="forbid")  # type: ignore[valid-type]
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
@@ -248,14 +256,16 @@ class Ledger:
                         self.path, f"has the layout {version}", "use the harness that wrote it"
                     )
                 yield connection
-        except sqlite3.OperationalError as error:  # a full disk, another process's lock
-            raise WorkspaceError(
-                self.path, f"cannot be used ({error})", "the submission stands; run it again later"
-            ) from error
         except sqlite3.DatabaseError as error:
-            raise WorkspaceError(
-                self.path, f"is no sound ledger ({error})", "move it away; a new one is begun"
-            ) from error
+            found, fix = f"is no sound ledger ({error})", _FIX
+            # a full disk, another process's lock; what SQL itself refuses is a table's damage
+            passing = error.sqlite_errorcode != sqlite3.SQLITE_ERROR
+            if isinstance(error, sqlite3.OperationalError) and passing:
+                found, fix = (
+                    f"cannot be used ({error})",
+                    "the submission stands; run it again later",
+                )
+            raise WorkspaceError(self.path, found, fix) from error
 
 
 def _replace(connection: sqlite3.Connection, table: str, values: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from harness.errors import WorkspaceError
-from harness.records import read_parquet, write_parquet
+from harness.records import read_parquet, reading, write_parquet
 from harness.workspace.folds import describe_difference
 from harness.workspace.runs import noted_views, retrain
 from harness.workspace.training import TrainingRows
@@ -20,6 +20,7 @@ OWN_COLUMNS = ("id", "fold")
 TARGET = "target:"
 """Stands before a target's name where that is one of ``OWN_COLUMNS``."""
 SUM_TOLERANCE = 1e-3
+DAMAGED = "mend or remove the file"
 
 _PROBABILITIES = "class probabilities lie between 0 and 1 and sum to 1 in each row"
 _WANTED = {
@@ -148,17 +149,13 @@ def read_predictions(
 
 
 def _read(path: Path) -> Any:
-    try:
+    with reading(path, DAMAGED):
         return read_parquet(path)
-    except (OSError, ValueError) as error:
-        reason = [*str(error).splitlines(), type(error).__name__][0]
-        fix = "remove it, or mend it; `python -m harness train` makes a run's again"
-        raise WorkspaceError(path, f"cannot be read ({reason})", fix) from error
 
 
 def _require_columns(path: Path, table: Any, names: tuple[str, ...]) -> None:
     if missing := [name for name in names if name not in table.column_names]:
-        raise WorkspaceError(path, f"has no column {missing[0]!r}", "mend or remove the file")
+        raise WorkspaceError(path, f"has no column {missing[0]!r}", DAMAGED)
 
 
 def _require_sound(
@@ -214,18 +211,16 @@ def _require_varied(path: Path, predictions: NDArray[np.float32], training: Trai
 def _ids(path: Path, table: Any) -> NDArray[np.object_]:
     if table["id"].null_count:
         raise WorkspaceError(path, "has a row without an id", "give each row its id")
-    return np.asarray(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), dtype=object)
+    with reading(path, DAMAGED):
+        ids = table["id"].cast(pa.string()).to_numpy(zero_copy_only=False)
+    return np.asarray(ids, dtype=object)
 
 
 def _matrix(path: Path, table: Any, targets: tuple[str, ...]) -> NDArray[np.float32]:
     columns = []
     for name in targets:
-        try:
+        with reading(f"{path}: column {name!r}", DAMAGED):
             columns.append(table[name].to_numpy().astype(np.float32))
-        except (TypeError, ValueError) as error:
-            raise WorkspaceError(
-                path, f"column {name!r} holds more than numbers", "mend or remove the file"
-            ) from error
     return np.column_stack(columns)
 
 

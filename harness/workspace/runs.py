@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from harness.errors import ResourceError, WorkspaceError
 from harness.files import digest, replacing, to_write
 from harness.model import ModelSection, training_settings
-from harness.records import first_finding, read_json, read_record, write_json
+from harness.records import read_json, read_record, reading, write_json
 
 Values = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
@@ -100,11 +100,9 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 def read_model(folder: Path) -> ModelSection:
     """How the run in ``folder`` was trained; a WorkspaceError if there is no such setting."""
-    try:
-        return ModelSection.model_validate(read_run(folder)["identity"]["model"], strict=False)
-    except ValidationError as error:
-        found = f"is damaged ({first_finding(error)})"
-        raise WorkspaceError(folder / "run.json", found, retrain(folder)) from error
+    stored = read_run(folder)["identity"]["model"]
+    with reading(folder / "run.json", retrain(folder)):
+        return ModelSection.model_validate(stored, strict=False)
 
 
 def retrain(folder: Path) -> str:
@@ -181,15 +179,12 @@ def load_arrays(path: Path, fix: str | None = None) -> dict[str, NDArray[Any]]:
     Without a ``fix`` it is the file of a run, which is trained again. Who else wrote it may have
     left out the checksum.
     """
-    try:
+    with reading(path, fix or retrain(path.parent)):
         with safe_open(path, "np") as file:
             arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             noted = (file.metadata() or {}).get("crc32")
         if noted not in (None, checksum(arrays)):
             raise ValueError("its checksum is another")
-    except Exception as error:  # safetensors raises its own untyped error and OSError
-        fix = fix or retrain(path.parent)
-        raise WorkspaceError(path, f"cannot be read ({error})", fix) from error
     return arrays
 
 
