@@ -8,7 +8,6 @@ import errno
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from numpy.typing import NDArray
 from harness.errors import DataError
 from harness.files import digest, replacing, write_text
 
-ABANDONED_SECONDS = 24 * 3600
-"""A temporary file that nobody wrote to for so long is a killed process's."""
 _PIECE = 1 << 24
 _VERSION = 2
 
@@ -82,7 +79,6 @@ def _build(
 ) -> str:
     folder = array_file.parent
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder)
     need, free = int(np.prod(shape)), shutil.disk_usage(folder).free
     if need > free:
         raise _no_room(folder, need, free)
@@ -130,12 +126,3 @@ def _checksum(array: NDArray[Any]) -> str:
     for start in range(0, len(data), _PIECE):
         state.update(data[start : start + _PIECE].tobytes())
     return state.hexdigest()
-
-
-def _remove_abandoned(folder: Path) -> None:
-    for file in folder.glob(".*.tmp"):
-        try:
-            if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
-                file.unlink()
-        except OSError:  # another process was faster
-            continue

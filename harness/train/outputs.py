@@ -67,7 +67,8 @@ class Output:
         with holding(self.aside.with_name(f".{self.name}.lock")):
             if self.is_retrained:
                 self.oof_file.unlink(missing_ok=True)
-                shutil.rmtree(place, ignore_errors=True)
+                if place.exists():
+                    shutil.rmtree(place)
                 self.aside.rename(place)
 
     @property
