@@ -7,6 +7,7 @@
         ├── WorkspaceError  what another stage should have written is missing, stale or damaged
         │   └── Told        a process that this one started has printed it already
         ├── ResourceError   the machine has not enough: memory, disk, numbers that stay finite
+        │   └── TooMuch     for a model's settings, whatever else the machine does
         └── KaggleError     Kaggle refused, failed or could not be reached
             ├── Busy        it did nothing yet: asking again is safe
             └── Unanswered  nobody knows whether it did what it was asked
@@ -54,6 +55,10 @@ class Told(WorkspaceError):
 
 class ResourceError(UserError):
     """The machine has not enough for it: memory, disk, the range of its numbers."""
+
+
+class TooMuch(ResourceError):
+    """The machine has not enough for a model's settings, whatever else it does."""
 
 
 class KaggleError(UserError):

@@ -2,10 +2,17 @@
 
 import hashlib
 import os
+import platform
+import re
+import shutil
 import stat
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.errors import DataError, WorkspaceError
 
@@ -42,6 +49,12 @@ def database_to_write(path: Path) -> Path:
     return to_write(path)
 
 
+_HERE = f"{zlib.crc32(platform.node().encode()):08x}"
+"""This machine, in the names of temporary files: others may write to the same folder."""
+ABANDONED_SECONDS = 24 * 3600
+"""What nobody wrote to for so long is a killed process's."""
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is synced and takes the name.
@@ -50,8 +63,7 @@ def replacing(path: Path) -> Iterator[Path]:
     owner's alone, which colleagues on shared storage could not read). On an error the temporary
     file is removed and what stood under ``path`` before stays.
     """
-    to_write(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_for(to_write(path))
     try:
         if os.path.lexists(temporary):
             temporary.unlink()
@@ -71,6 +83,16 @@ def replacing(path: Path) -> Iterator[Path]:
     _sync_folder(path.parent)
 
 
+def temporary_for(path: Path) -> Path:
+    """Return this process's temporary name beside ``path``, for a file or a folder.
+
+    The first call for a folder removes there what killed processes left: those of this machine, and
+    of others what nobody wrote to for a day.
+    """
+    _remove_left_over(path.parent)
+    return path.with_name(f".{path.name}.{_HERE}-{os.getpid()}.tmp")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with Unix line ends, all of it or none."""
     with replacing(path) as temporary:
@@ -88,6 +110,16 @@ def require_file(path: Path) -> None:
         raise DataError(path, "is no regular file", "put one there")
 
 
+def cut_torn_line(stream: BinaryIO) -> None:
+    """Remove what a crash left of a file's last line, so that the next one does not grow out of it.
+
+    The stream then stands at the end.
+    """
+    stream.seek(0)
+    stream.seek(stream.read().rfind(b"\n") + 1)
+    stream.truncate()
+
+
 def digest(*parts: str | bytes) -> str:
     """A 128-bit hex digest (BLAKE2b) of the parts; their borders count."""
     state = hashlib.blake2b(digest_size=16)
@@ -103,6 +135,30 @@ def file_digest(path: Path) -> str:
     require_file(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+@cache
+def _remove_left_over(folder: Path) -> None:
+    for path in folder.glob(".*.tmp"):
+        if not (found := re.search(r"\.([0-9a-f]{8})-(\d{1,9})\.tmp$", path.name)):
+            continue
+        with suppress(OSError):  # it is gone, or may not be removed
+            seconds = time.time() - path.lstat().st_mtime
+            if _is_alive(int(found[2])) if found[1] == _HERE else seconds < ABANDONED_SECONDS:
+                continue
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # asking would end it there
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -8,7 +8,6 @@ import errno
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from harness.errors import DataError
 from harness.files import digest, replacing, to_write
 from harness.records import read_json, write_json
 
-ABANDONED_SECONDS = 24 * 3600
-"""A temporary file that nobody wrote to for so long is a killed process's."""
 _PIECE = 1 << 24
 _VERSION = 2
 
@@ -83,7 +80,6 @@ def _build(
 ) -> str:
     folder = array_file.parent
     to_write(folder).mkdir(exist_ok=True)
-    _remove_abandoned(folder)
     need, free = int(np.prod(shape)), shutil.disk_usage(folder).free
     if need > free:
         raise _no_room(folder, need, free)
@@ -131,12 +127,3 @@ def _checksum(array: NDArray[Any]) -> str:
     for start in range(0, len(data), _PIECE):
         state.update(data[start : start + _PIECE].tobytes())
     return state.hexdigest()
-
-
-def _remove_abandoned(folder: Path) -> None:
-    for file in folder.glob(".*.tmp"):
-        try:
-            if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
-                file.unlink()
-        except OSError:  # another process was faster
-            continue

@@ -21,7 +21,8 @@ import pandas as pd
 
 from harness.data.state import CORRECTIONS
 from harness.errors import DataError
-from harness.files import to_write
+from harness.files import cut_torn_line, to_write
+from harness.locks import holding
 from harness.records import reading
 
 HEADER = ("time", "id", "action", "label")
@@ -106,9 +107,12 @@ def read_corrections(path: Path) -> list[Correction]:
 
 
 def append_corrections(path: Path, *corrections: Correction) -> None:
-    """Add a line each and return once they are on the disk."""
-    with to_write(path).open("a+b") as stream:
-        _cut_torn_line(stream)
+    """Add a line each and return once they are on the disk.
+
+    One process at a time: what another is still writing looks like a torn line.
+    """
+    with holding(path.with_name(f".{path.name}.lock")), to_write(path).open("a+b") as stream:
+        cut_torn_line(stream)
         rows: list[tuple[str, ...]] = [] if stream.tell() else [HEADER]
         rows += [(one.time, one.id, one.action, one.label) for one in corrections]
         buffer = io.StringIO(newline="")
@@ -116,11 +120,3 @@ def append_corrections(path: Path, *corrections: Correction) -> None:
         stream.write(buffer.getvalue().encode())
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _cut_torn_line(stream: io.BufferedRandom) -> None:
-    """Remove what a crash left of a line, so that the next one does not grow out of it."""
-    stream.seek(0)
-    end = stream.read().rfind(b"\n") + 1
-    stream.truncate(end)
-    stream.seek(0, os.SEEK_END)

@@ -61,6 +61,8 @@ def build_kernel(
     folder = workspace.root / "kernel"
     owner = _owner()
     kernel = Kernel(folder / "code", folder / "data", f"{owner}/{slug}", f"{owner}/{slug}-data")
+    # written last: what was built in part is not pushed
+    (kernel.code / "kernel-metadata.json").unlink(missing_ok=True)
     python = python or f"{sys.version_info.major}.{sys.version_info.minor}"
     runtimes = _runtimes(workspace)
     requirements = wheels.needed([wheels.PROJECT, *runtimes], image)

@@ -1,8 +1,10 @@
 """The wheels that a kernel without network installs from: the harness's own, and what it needs."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import harness
 from harness.errors import UserError
-from harness.files import replacing, to_write
+from harness.files import replacing, temporary_for, to_write
 
 PROJECT = "competition-harness"
 IMAGE = ("torch", "torchvision")
@@ -66,7 +68,8 @@ def needed(packages: Iterable[str], image: Sequence[str] = IMAGE) -> list[str]:
 def fetch_wheels(requirements: Sequence[str], folder: Path, python: str) -> None:
     """Have pip download the wheels that are not in the folder yet, for Kaggle's Linux machines.
 
-    Wheels of anything else are removed. A UserError with pip's message if one cannot be had.
+    Wheels of anything else are removed, and damaged ones. What is downloaded gets its name once it
+    is whole. A UserError with pip's message if one cannot be had.
     """
     from packaging.utils import parse_wheel_filename
 
@@ -74,20 +77,39 @@ def fetch_wheels(requirements: Sequence[str], folder: Path, python: str) -> None
     missing = set(requirements)
     for path in folder.glob("*.whl"):
         name, version, *_ = parse_wheel_filename(path.name)
-        if f"{name}=={version}" in requirements:
+        if f"{name}=={version}" in requirements and _is_whole(path):
             missing.discard(f"{name}=={version}")
         else:
             path.unlink()
     if not missing:
         return
+    aside = temporary_for(folder)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    command += ["--no-deps", "--only-binary=:all:", "--dest", str(aside)]
     command += ["--python-version", python]
     command += [part for platform in PLATFORMS for part in ("--platform", platform)]
-    done = subprocess.run([*command, *sorted(missing)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stderr.strip() or "pip said nothing").splitlines()[-1]
-        raise UserError("kernel build", f"a wheel cannot be had ({said})", "check the network")
+    try:
+        done = subprocess.run(
+            [*command, *sorted(missing)], capture_output=True, text=True, check=False
+        )
+        fetched = sorted(aside.glob("*.whl"))
+        if done.returncode or not all(map(_is_whole, fetched)):
+            said = (done.stderr.strip() or "it is damaged").splitlines()[-1]
+            fix = "check the network and the room on the disk"
+            raise UserError("kernel build", f"a wheel cannot be had ({said})", fix)
+        for path in fetched:
+            with replacing(folder / path.name) as temporary:
+                path.replace(temporary)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_whole(wheel: Path) -> bool:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        return False
 
 
 def closure(packages: Iterable[str]) -> dict[str, Distribution]:

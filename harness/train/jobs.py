@@ -12,7 +12,7 @@ from harness.backbone import check_backbone
 from harness.competition import Competition
 from harness.display import Display
 from harness.errors import ConfigError, WorkspaceError, nearest
-from harness.files import to_write
+from harness.files import to_write, write_text
 from harness.locks import holding, trying
 from harness.model import ModelSection
 from harness.train.estimate import estimate
@@ -183,11 +183,18 @@ def _check_pseudo(competition: Competition, model: ModelSection) -> None:
 def begin_anew(workspace: Workspace, display: Display, names: Sequence[str]) -> None:
     """Begin to train those runs again, aside: what is there stays until they are complete.
 
-    One that was begun before goes on. A ConfigError if training cannot start, a WorkspaceError if
-    another process trains a run.
+    One that was begun before goes on. So does the whole command, if it was interrupted: of its runs
+    none is begun twice. A ConfigError if training cannot start, a WorkspaceError if another process
+    trains a run.
     """
-    for run in _runs(workspace, display, Wish(retrain=names), lambda: False) if names else ():
-        if run.own.is_retrained:
+    runs = _runs(workspace, display, Wish(retrain=names), lambda: False) if names else []
+    begun = [any(output.is_retrained for output in run.outputs) for run in runs]
+    note, wanted = workspace.models / ".retrained/.begun", "\n".join(run.model.name for run in runs)
+    if any(begun) and note.is_file() and note.read_text(encoding="utf-8") == wanted:
+        return  # those that are not aside any more have taken their places
+    note.unlink(missing_ok=True)
+    for run, is_begun in zip(runs, begun, strict=True):
+        if is_begun:
             continue
         for output in run.outputs:
             for lock in (*output.folder.glob(".*.lock"), *output.aside.glob(".*.lock")):
@@ -197,8 +204,11 @@ def begin_anew(workspace: Workspace, display: Display, names: Sequence[str]) -> 
                         raise WorkspaceError(lock.parent, found, "stop that one first")
         run.check(run.own.aside)
         for output in run.outputs:
-            shutil.rmtree(to_write(output.aside), ignore_errors=True)
+            if output.aside.exists():
+                shutil.rmtree(to_write(output.aside))
         run.start(anew=True)
+    if runs:
+        write_text(note, wanted)
 
 
 def _ordered(

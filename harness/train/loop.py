@@ -109,6 +109,8 @@ def train_fold(network: Network, fold: Fold, around: Surroundings) -> Position:
     losses: list[Tensor] = []  # not looked at yet
     looked = epoch_begun = around.clock()
     epoch_seen = position.seen
+    if position.step == schedule.half < schedule.steps:  # it may have ended at this look
+        around.halfway(_kept(network, parts))
 
     for rows, pixels in _ahead(fold, schedule, position):
         step = position.step

@@ -69,7 +69,8 @@ class Output:
         with holding(self.aside.with_name(f".{self.name}.lock")):
             if self.is_retrained:
                 to_write(self.oof_file).unlink(missing_ok=True)
-                shutil.rmtree(to_write(place), ignore_errors=True)
+                if place.exists():
+                    shutil.rmtree(to_write(place))
                 self.aside.rename(place)
 
     @property

@@ -17,7 +17,7 @@ from torch import Tensor
 import harness
 from harness.backbone import Network, Rescale, build_classifier, require_size
 from harness.display import Display
-from harness.errors import ResourceError
+from harness.errors import TooMuch
 from harness.files import digest, to_write
 from harness.locks import holding
 from harness.model import ModelSection, training_settings
@@ -173,7 +173,8 @@ class Run:
                 self.speed = noted
             else:
                 self.speed = self.measure()[0]
-            for output in self.outputs:
+            anew = anew or self.own.is_retrained  # its snapshots, if it was killed before them
+            for output in reversed(self.outputs):
                 output.start(self._circumstances(), anew=anew)
 
     def measure(self) -> tuple[Speed, float]:
@@ -215,7 +216,7 @@ class Run:
 
     def finish(self) -> None:
         """Make the soup and the OOF files, once every job is done."""
-        for output in self.outputs:
+        for output in reversed(self.outputs):
             output.take_place()
         with holding(self.own.folder / ".run.lock"):
             if self.done:  # another process was faster
@@ -328,10 +329,10 @@ class Run:
     def _predicted(
         self, what: str, network: Network, rows: NDArray[np.intp], views: Sequence[str]
     ) -> Predictions:
-        """What a trained network says of those rows; a ResourceError where that is no number."""
+        """What a trained network says of those rows; TooMuch where that is no number."""
         predicted = self.passes.predict(network, self.pictures.images, rows, views)
         if not np.isfinite(predicted).all():  # the last step's loss may have been finite
-            raise ResourceError(
+            raise TooMuch(
                 f"competition.toml model {self.model.name!r}",
                 f"diverged in {what}: its predictions hold NaN or infinity",
                 "lower lr or clip",
@@ -342,7 +343,7 @@ class Run:
         """What to go on with after a failure that a slower way may survive."""
         if isinstance(error, NotFinite):
             if self.speed.precision == "fp32":
-                raise ResourceError(
+                raise TooMuch(
                     f"competition.toml model {self.model.name!r}",
                     f"the loss of {job.label} became infinite or no number",
                     "lower lr or clip; the last checkpoint is from before that",
@@ -351,7 +352,7 @@ class Run:
             why = f"the loss in {self.speed.precision} became infinite or no number"
         elif is_out_of_memory(error):
             if self.speed.pieces * 4 > self.model.batch_size:
-                raise ResourceError(
+                raise TooMuch(
                     f"competition.toml model {self.model.name!r}",
                     "even two images at a time do not fit into memory",
                     "lower image_size or take a smaller backbone",

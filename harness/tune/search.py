@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.exceptions import TrialPruned
+from optuna.exceptions import StorageInternalError, TrialPruned
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from harness.errors import ResourceError
+from harness.errors import ResourceError, TooMuch
 from harness.locks import holding
 from harness.metrics import Metric
 from harness.model import ModelSection
@@ -21,7 +21,7 @@ from harness.space import Values
 from harness.tune.methods import A_FOLD, PLANNED, decoded, encode, suggest
 from harness.tune.setup import Predictions, Rows, Setup
 from harness.tune.spaces import grid
-from harness.tune.study import ask_lock, claimed, is_here, queue_again, revive, trial_lock
+from harness.tune.study import ask_lock, claimed, is_here, revive, trial_lock
 from harness.tune.zoom import Tried, next_of, next_point
 
 ELSEWHERE = 5.0
@@ -54,6 +54,11 @@ class TimeUp(Exception):
     """The hours are over."""
 
 
+class _Left(BaseException):
+    """A trial that was cut short. Optuna would write an Exception down as the trial's failure; this
+    leaves it running, as a kill does, and ``revive`` finds it."""
+
+
 @dataclass
 class Search:
     """A search that goes on wherever the study stands; ``seconds`` is what is left of its hours."""
@@ -65,12 +70,19 @@ class Search:
     seconds: Callable[[], float | None] = lambda: None
 
     def run(self) -> bool:
-        """Do what is left of the trials; False if the time was up before."""
+        """Do what is left of the trials; False if the time was up before.
+
+        Whatever ends it, a trial that was begun goes on with the next run.
+        """
         try:
             while self._one_more():
                 self.watch()
         except TimeUp:
             return False
+        except StorageInternalError as error:
+            said = str(error.__cause__ or error).splitlines()[0]
+            where, fix = f"[tune] storage {self.setup.section.storage!r}", "make room on its disk"
+            raise ResourceError(where, f"cannot be written ({said})", fix) from error
         return True
 
     def _one_more(self) -> bool:
@@ -84,7 +96,10 @@ class Search:
             begun = len(running) + sum(map(is_done, trials))
             if begun < self.setup.section.trials and self._is_something_to_do(trials):
                 self._check_time()
-                self.study.optimize(lambda trial: self._try(trial, claim, asking), n_trials=1)
+                try:
+                    self.study.optimize(lambda trial: self._try(trial, claim, asking), n_trials=1)
+                except _Left as left:
+                    raise left.args[0] from None
                 return True
         if running:
             self._wait(running[0])
@@ -117,13 +132,14 @@ class Search:
         return next_of([points[i] for i in order], tried)
 
     def _try(self, trial: Trial, claim: ExitStack, asking: ExitStack) -> float:
-        claim.enter_context(claimed(self.setup, trial))
-        asking.close()
         try:
+            claim.enter_context(claimed(self.setup, trial))
+            asking.close()
             return self._evaluate(trial)
-        except (KeyboardInterrupt, TimeUp):
-            queue_again(self.study, self.study.get_trials(deepcopy=False)[trial.number])
+        except TrialPruned:
             raise
+        except BaseException as error:
+            raise _Left(error) from error
 
     def _evaluate(self, trial: Trial) -> float:
         """The trial's loss, fold by fold; what is poor after one, or after half of the first one's
@@ -153,7 +169,7 @@ class Search:
         started = time.perf_counter()
         try:
             done = self.tools.train(model, [fold], self.seconds(), halfway if first else None)
-        except ResourceError as error:  # as a learning rate that is too high: no good setting
+        except TooMuch as error:  # as a learning rate that is too high: no good setting
             raise _impossible(trial, error.found) from error
         finally:
             spent = trial.user_attrs.get("seconds", 0.0) + time.perf_counter() - started
@@ -162,7 +178,10 @@ class Search:
             raise TimeUp
 
     def _report(self, trial: Trial, loss: float, step: int, *, last: bool = False) -> None:
-        trial.report(loss, step)
+        if math.isnan(loss):  # Optuna would count it as a failure, and the search begin another
+            raise _impossible(trial, "its loss is no number")
+        if step not in self.study.get_trials(deepcopy=False)[trial.number].intermediate_values:
+            trial.report(loss, step)  # else it was cut short after this step
         self.watch()
         if not last and trial.should_prune():
             raise TrialPruned

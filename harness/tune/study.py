@@ -16,23 +16,21 @@ from optuna.storages import (
     RDBStorage,
     RetryHeartbeatStaleTrialCallback,
 )
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import URL
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from harness.errors import ConfigError
-from harness.files import database_to_write
+from harness.files import cut_torn_line, database_to_write
 from harness.locks import holding, trying
 from harness.tune.methods import pruner, sampler
 from harness.tune.setup import Setup
 
 HEARTBEAT, GRACE = 60, 180
 """Seconds: how often a trial on a server says that it lives, and when the others give it up."""
-RETRIES = 1
-"""How often a trial whose process died is begun again."""
 
 
 def open_study(setup: Setup) -> Study:
@@ -72,7 +70,15 @@ def _storage(where: str, root: Path) -> BaseStorage:
     if "://" not in where:
         path = database_to_write(root / (rest if scheme == "journal" and colon else where))
         if scheme == "journal" and colon:
-            return JournalStorage(JournalFileBackend(str(path)))
+            lock = JournalFileSymlinkLock(str(path))
+            backend = JournalFileBackend(str(path), lock)
+            lock.acquire()
+            try:
+                with path.open("r+b") as stream:  # as a full disk leaves it
+                    cut_torn_line(stream)
+            finally:
+                lock.release()
+            return JournalStorage(backend)
         # a writer waits for the others instead of failing
         url = URL.create("sqlite", database=str(path)).render_as_string()  # with ? and {} escaped
         return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
@@ -84,7 +90,7 @@ def _storage(where: str, root: Path) -> BaseStorage:
             engine_kwargs={"poolclass": NullPool},  # none outlives a trial of hours
             heartbeat_interval=HEARTBEAT,
             grace_period=GRACE,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(RETRIES),
+            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
         )
 
 
@@ -108,13 +114,12 @@ def claimed(setup: Setup, trial: Trial) -> Iterator[None]:
 
 
 def revive(setup: Setup, study: Study) -> None:
-    """Fail the running trials whose process died, and queue them once more.
+    """Queue the running trials once more whose process died or left them.
 
-    On this machine they are known by their locks, on others by a server that has not heard of them
-    for long. Optuna looks for those before each trial, too, but nobody may be about to begin one.
+    On this machine they are known by their locks, and keep their number: a sampler draws by it.
+    On others a server has not heard of them for long, and a copy is queued. Optuna looks for those
+    before each trial, too, but nobody may be about to begin one.
     """
-    with _experimental():
-        optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if not is_here(setup, trial):
             continue
@@ -122,22 +127,9 @@ def revive(setup: Setup, study: Study) -> None:
             # a process lets go of the lock when its trial is told: so look again, holding it
             now = study.get_trials(deepcopy=False)[trial.number]
             if free and now.state == TrialState.RUNNING:
-                study.tell(trial.number, state=TrialState.FAIL)
-                with _experimental():
-                    RetryHeartbeatStaleTrialCallback(RETRIES)(study, now)
-
-
-def queue_again(study: Study, trial: FrozenTrial) -> None:
-    """Queue a trial that was interrupted; its finished folds are kept."""
-    study.add_trial(
-        create_trial(
-            state=TrialState.WAITING,
-            params=trial.params,
-            distributions=trial.distributions,
-            user_attrs=trial.user_attrs,
-            system_attrs=trial.system_attrs,
-        )
-    )
+                study._storage.set_trial_state_values(now._trial_id, TrialState.WAITING)
+    with _experimental():
+        optuna.storages.fail_stale_trials(study)
 
 
 def is_here(setup: Setup, trial: FrozenTrial) -> bool:

@@ -12,6 +12,7 @@ growth placed, and so on. With it a grown assignment can be computed again, step
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,8 @@ from harness.records import read_record, with_checksum
 
 CSV = "folds.csv"
 MANIFEST = "folds.json"
+NEXT = ".folds.csv.next"
+"""The folds.csv of the manifest that is written after it, until it gets its name."""
 FRESH = "run `python -m harness fold --fresh` to write folds anew"
 
 _MUST_BE_QUOTED = re.compile(r'[,"\r\n]')
@@ -118,9 +121,11 @@ def order_by_id(ids: Sequence[str] | Text) -> NDArray[np.int64]:
 
 
 def write_folds(folder: Path, folds: Folds, counts: Mapping[str, Any]) -> bool:
-    """Write ``folds.csv``, then its manifest with the ``counts`` by class; whether they changed.
+    """Write ``folds.csv`` and its manifest with the ``counts`` by class; whether they changed.
 
-    A file that already says the same is left alone.
+    The manifest decides which folds stand: ``folds.csv`` waits under another name until it is
+    written, and is read there if it never got its own. A file that already says the same is left
+    alone.
     """
     columns = {
         "id": folds.ids,
@@ -139,11 +144,17 @@ def write_folds(folder: Path, folds: Folds, counts: Mapping[str, Any]) -> bool:
         "other_columns": _other_columns_digest(folds),
         "counts": counts,
     }
-    texts = {CSV: _csv(columns), MANIFEST: _json(manifest)}  # the manifest last
-    changed = [name for name, text in texts.items() if not _says(folder / name, text)]
-    for name in changed:
-        write_text(folder / name, texts[name])
-    return bool(changed)
+    table, noted = _csv(columns), _json(manifest)
+    moved, changed = (
+        not _says(folder / name, text) for name, text in ((CSV, table), (MANIFEST, noted))
+    )
+    if moved:
+        write_text(folder / NEXT, table)
+    if changed:
+        write_text(folder / MANIFEST, noted)
+    if moved:
+        (folder / NEXT).replace(folder / CSV)
+    return moved or changed
 
 
 @dataclass(frozen=True)
@@ -169,10 +180,15 @@ class _Manifest:
 def read_folds(folder: Path) -> Folds:
     """The folds that were written; a WorkspaceError if they are missing, damaged or edited."""
     path = folder / MANIFEST
-    if not path.exists():
-        raise WorkspaceError(path, "is missing", "run `python -m harness fold`")
-    manifest = read_record(_Manifest, path, missing="is missing", fix=FRESH)
-    path = folder / CSV
+    fix = FRESH if (folder / CSV).exists() else "run `python -m harness fold`"
+    manifest = read_record(_Manifest, path, missing="is missing", fix=fix)
+    if (folder / NEXT).exists():
+        with suppress(WorkspaceError):  # those of a manifest that was never written
+            return _read_table(folder / NEXT, manifest)
+    return _read_table(folder / CSV, manifest)
+
+
+def _read_table(path: Path, manifest: _Manifest) -> Folds:
     try:
         table = pd.read_csv(
             path, dtype=str, keep_default_na=False, na_filter=False, skip_blank_lines=False

@@ -794,7 +794,7 @@ TRAIN_CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "a link to itself where the folds are meant": (
         instead("folds/folds.json", to_itself),
-        ["folds/folds.json: is missing", "run `python -m harness fold`"],
+        ["folds/folds.json: cannot be read", "fold --fresh"],
     ),
     "a file where the cache is meant": (
         instead(".cache", Path.touch),

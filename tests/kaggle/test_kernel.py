@@ -79,7 +79,7 @@ def test_wheels_that_are_there_are_not_fetched_and_others_go(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     for name in ("six-1.17.0-py2.py3-none-any.whl", "old-1-py3-none-any.whl"):
-        (tmp_path / name).write_bytes(b"")
+        zipfile.ZipFile(tmp_path / name, "w").close()
     wheels.fetch_wheels(["six==1.17.0"], tmp_path, "3.12")
     assert [path.name for path in tmp_path.iterdir()] == ["six-1.17.0-py2.py3-none-any.whl"]
     with pytest.raises(UserError, match=r"a wheel cannot be had .*no-such-thing==1"):

@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from searching import formula_tools, landscape, open_setup, worker
 
-from harness.errors import ResourceError
+from harness.errors import TooMuch
 from harness.model import ModelSection
 from harness.tune.finish import finalists
 from harness.tune.report import rows_of
@@ -135,7 +135,7 @@ def test_a_training_that_fails_is_a_poor_trial(folded: Path) -> None:
     setup = open_setup(folded, method="random", trials=3)
 
     def fail(model: ModelSection, fold: int) -> None:
-        raise ResourceError("model", "the loss became infinite", "lower lr")
+        raise TooMuch("model", "the loss became infinite", "lower lr")
 
     study = open_study(setup)
     assert Search(setup, study, formula_tools(setup, before=fail)).run()
@@ -178,23 +178,11 @@ def test_two_processes_one_of_them_killed(folded: Path, storage: str) -> None:
     kill(dying)
     other.communicate()
     assert other.returncode == 0
-    study = open_study(setup)
     done = completed(setup)
     points = Counter(tuple(sorted(row.values.items())) for row in done)
     assert len(points) == 9
     assert set(points.values()) == {1}
-    assert len(study.get_trials(states=(TrialState.FAIL,))) == 1
-    assert len(study.trials) == 10
-
-
-def test_a_trial_that_dies_twice_is_given_up(folded: Path) -> None:
-    setup = open_setup(folded, **GRID)
-    for _ in range(2):
-        kill(hanging(folded, GRID, 1))
-    study = searched(setup)
-    died = study.get_trials(states=(TrialState.FAIL,))
-    assert [trial.params for trial in died] == [died[0].params] * 2
-    assert len(completed(setup)) == 8
+    assert len(open_study(setup).trials) == 9
 
 
 def test_equal_settings_are_one_run(folded: Path) -> None:

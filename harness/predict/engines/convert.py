@@ -13,11 +13,10 @@ import os
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from harness.data.images import Pixels
 from harness.errors import WorkspaceError
-from harness.files import digest, file_digest, replacing, to_write
+from harness.files import digest, file_digest, replacing, temporary_for, to_write
 from harness.predict.engines.kinds import Kind, why_missing
 from harness.predict.engines.parts import Part, Run, parts
 from harness.predict.head import Heads
@@ -127,11 +126,13 @@ def _make(form: str, part: Part, cache: Path, calibration: Pixels) -> None:
         if form == "openvino-int8":
             graph = quantise(graph, calibration)
         # OpenVINO insists on a name that ends in .xml, so it writes elsewhere
-        with TemporaryDirectory(dir=cache) as scratch:
-            save(graph, Path(scratch))
-            for path in Path(scratch).iterdir():
-                with replacing(folder / path.name) as temporary:
-                    os.replace(path, temporary)
+        scratch = temporary_for(folder)
+        scratch.mkdir(exist_ok=True)
+        save(graph, scratch)
+        for path in scratch.iterdir():
+            with replacing(folder / path.name) as temporary:
+                os.replace(path, temporary)
+        scratch.rmdir()
     save_arrays(folder / _HEAD, vars(heads))
     files = {name: file_digest(folder / name) for name in _FILES[form]}
     note = {
