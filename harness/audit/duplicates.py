@@ -3,7 +3,8 @@
 Candidates are nearest neighbours in two ways of seeing: a perceptual hash before it is cut to
 bits (the low frequencies of the cosine transform), asked again for every picture as if its borders
 had been cropped, and, where there is a backbone, its features.
-A candidate counts once the two pictures agree in their details (:mod:`harness.audit.align`).
+A candidate counts once the two pictures agree in their details (:mod:`harness.audit.align`) and in
+their hue.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ BLANK = 2.5
 """Standard deviation of brightness (of 255) below which there is nothing to compare."""
 SHORT = 0.125
 """Two pictures are one if their agreement lacks at most so much of what strangers' lacks to 1."""
+TURN, GREY = 0.45, 4.0
+"""Copies' mean colours differ by at most this sine of the hue, or by this distance (of 255)."""
 _STRANGERS = 300
 _INDIRECT = 0.5
 """How sure a leak is that only other copies connect."""
@@ -73,8 +76,21 @@ def find_copies(looks: Looks, short: float = SHORT) -> Copies:
     agreed = agreement(grey, np.concatenate([strangers, candidates]))
     usual = float(np.quantile(agreed[: len(strangers)], 0.99))
     agreed = agreed[len(strangers) :]
-    alike = 1 - agreed <= short * (1 - usual)
+    alike = (1 - agreed <= short * (1 - usual)) & _like_hues(looks.colour[rows], candidates)
     return Copies(exact, rows[candidates[alike]].astype(np.int64), agreed[alike])
+
+
+def _like_hues(colour: NDArray[np.uint8], pairs: Ints) -> NDArray[np.bool_]:
+    """Whether the mean colours of the two of each pair (pairs,) have about the same hue.
+
+    Neither brightness nor contrast counts, nor does a difference that a grey picture has.
+    """
+    red, green, blue = colour.mean(axis=(1, 2), dtype=np.float32).T
+    hue = red - green + 1j * ((red + green) / 2 - blue)
+    one, two = hue[pairs[:, 0]], hue[pairs[:, 1]]
+    shorter = np.minimum(abs(one), abs(two))
+    turn = np.abs(np.angle(one * two.conj()))
+    return shorter * np.sin(np.minimum(turn, np.pi / 2)) <= np.maximum(GREY, TURN * shorter)
 
 
 def random_pairs(rows: int) -> Ints:

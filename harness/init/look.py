@@ -70,7 +70,9 @@ def look(folder: Path) -> Seen:
                     unread[f"{pixels} columns of pixels", CONVERT].append(inside + name)
             elif kind := OTHER_FORMATS.get(os.path.splitext(lower.removesuffix(".gz"))[1]):
                 unread[f"{kind}, which is not read", CONVERT].append(inside + name)
-            elif lower.endswith(ARCHIVE_ENDINGS):
+            elif lower.endswith(ARCHIVE_ENDINGS) and not any(
+                name.startswith(f"{unpacked}.") for unpacked in folders
+            ):
                 unread["not unpacked", UNPACK].append(inside + name)
     told = [(f"{listed(files)}: {found}", fix) for (found, fix), files in unread.items()]
     if not images:

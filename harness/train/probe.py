@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from harness.predict.head import activate
 
+NARROW = 0.1
+"""No feature's spread counts as less than this share of the mean spread."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -71,7 +74,10 @@ def _fit(
     strength: float,
     task: str,
 ) -> Head:
-    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    mean, spread = features.mean(axis=0), features.std(axis=0)
+    # else a feature that is 0 in nearly all of these rows makes one of 0.5 in a new picture
+    # thousands of standard deviations, and its prediction absurd
+    spread = np.maximum(spread, NARROW * spread.mean()) + 1e-6
     standard = (features - mean) / spread
     if task == "regression":
         weight, bias = _ridge(standard, target, weights, strength)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audit.pictures import ALTERATIONS, scene
+from PIL import Image
 
 from harness.audit.align import agreement, align, brightened
 from harness.audit.duplicates import Copies, components, copy_findings, find_copies
@@ -106,3 +107,22 @@ def test_a_file_that_is_gone_is_unreadable(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     paths = [tmp_path / f"{name}.png" for name in ("there", "gone", "broken", "pipe")]
     assert look_at(paths, None).readable.tolist() == [True, False, False, False]
+
+
+def test_the_same_shape_in_another_colour_is_no_copy(tmp_path: Path) -> None:
+    def red(seed: int) -> Image.Image:
+        bright = scene(seed).convert("L")
+        dark = bright.point(lambda value: value * 0.4)
+        return Image.merge("RGB", [bright, dark, dark])
+
+    images = [scene(seed) for seed in range(3, 3 + STRANGERS)]
+    images += [red(0), red(0).point(lambda value: value * 0.7)]
+    images += [red(1), red(1).convert("L").convert("RGB")]
+    images += [red(2), Image.merge("RGB", red(2).split()[::-1])]  # blue
+    paths = [tmp_path / f"{number:02d}.png" for number in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        image.save(path)
+    looks = look_at(paths, None)
+    pairs = STRANGERS + np.arange(6).reshape(3, 2)
+    assert (agreement(looks.grey, pairs) > 0.9).all()
+    assert find_copies(looks).near.tolist() == pairs[:2].tolist()

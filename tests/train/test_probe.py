@@ -52,3 +52,23 @@ def test_a_class_without_rows_is_improbable() -> None:
     probabilities = apply_head(fit_head(features, target, 4, inner, [0.1]), features)
     assert probabilities.shape == (100, 4)
     assert probabilities[:, 2:].max() < 0.01
+
+
+@pytest.mark.parametrize("task", ["regression", "multiclass", "multilabel"])
+def test_a_feature_that_hardly_varied_in_training_does_not_decide(task: str) -> None:
+    random = np.random.default_rng(0)
+    features = np.abs(random.normal(size=(200, 30))).astype(np.float32)
+    value = features[:, 0] + features[:, 1]
+    # 0 in all rows but one, as many features of a sparse network are
+    features[:, 2] = 0
+    features[value.argmax(), 2] = 0.002
+    target = {
+        "regression": value,
+        "multiclass": (value > 1.5).astype(int),
+        "multilabel": np.column_stack([value > 1.5, value > 1]).astype(int),
+    }[task]
+    head = fit_head(features, target, 1 + (task != "regression"), value > 9, [0.01], task)
+    new = features[:20].copy()
+    new[:, 2] = 0.5  # of an ordinary size for the others
+    moved = np.abs(apply_head(head, new, task) - apply_head(head, features[:20], task))
+    assert moved.max() < 0.3
