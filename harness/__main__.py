@@ -1,13 +1,31 @@
 """The process of `python -m harness`, or `harness`: what asks it to end, and its exit code."""
 
+import os
 import signal
 import sys
+from contextlib import suppress
 
 INTERRUPTED = 130
 
 
 def run() -> int:
-    """Run one command and return its exit code; SIGTERM is treated like Ctrl-C."""
+    """Run one command and return its exit code; SIGTERM is treated like Ctrl-C.
+
+    Output that nobody takes changes no exit code.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: no file may get its number, to which a library might write
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    code = _run()
+    from harness.display import flush_output
+
+    flush_output()
+    return code
+
+
+def _run() -> int:
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         from harness.cli import main, silence_libraries  # takes long enough to be interrupted
@@ -15,7 +33,8 @@ def run() -> int:
         silence_libraries()
         return main()
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on", file=sys.stderr)
+        with suppress(OSError):
+            print("interrupted: the same command goes on", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -1,9 +1,12 @@
 """Output of a stage at work: lines, tables, bars and, off a terminal, a line a minute."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from threading import Event, Thread
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -38,7 +41,27 @@ def one_line(message: object) -> str:
     return harmless(" ".join(str(message).split()))[:2000]
 
 
+def complain(line: str) -> None:
+    """Write a line to standard error, if that takes it."""
+    with suppress(OSError):
+        print(line, file=sys.stderr)
+
+
+def flush_output() -> None:
+    """Write what was said, or drop it for good: at its end Python would fail for what is left."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 class _Console(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Go on without a word, too, where what takes the lines is full or gone."""
+        with suppress(OSError):
+            super().print(*objects, **options)
+
     def on_broken_pipe(self) -> None:
         """Go on without a word: the work is wanted even where nobody reads the lines any more."""
         with suppress(SystemExit):

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from harness.cli.verbs import app
-from harness.display import one_line
+from harness.display import complain, one_line
 from harness.errors import as_user_error
 
 INTERRUPTED = 130
@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except TyperException as error:
-        print(f"error: {one_line(error.format_message())} (see --help)", file=sys.stderr)
+        complain(f"error: {one_line(error.format_message())} (see --help)")
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted: what was finished is kept; the same command goes on", file=sys.stderr)
+        complain("interrupted: what was finished is kept; the same command goes on")
         return INTERRUPTED
     except SystemExit:
         return 0  # typer's, where the reader of our output went away, as `| head` does
@@ -42,16 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--verbose" in arguments:
             traceback.print_exc()
         if mendable := as_user_error(error):
-            print(f"error: {one_line(mendable)}", file=sys.stderr)
+            complain(f"error: {one_line(mendable)}")
             return 2
         with tempfile.NamedTemporaryFile(
             "w", prefix="harness-", suffix=".log", delete=False, encoding="utf-8"
         ) as file:
             file.write(f"harness {' '.join(arguments)}\n\n{traceback.format_exc()}")
-        print(
-            f"bug: {type(error).__name__}: {one_line(error)} (traceback in {file.name})",
-            file=sys.stderr,
-        )
+        complain(f"bug: {type(error).__name__}: {one_line(error)} (traceback in {file.name})")
         return 1
 
 

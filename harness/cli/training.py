@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from threading import Thread
 from typing import IO, TYPE_CHECKING
 
-from harness.display import Display
+from harness.display import Display, complain
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -99,7 +99,7 @@ def _others(count: int, workspace: "Workspace", wish: "Wish", display: Display) 
             env=environment,
         )
         started.append(process)
-        for stream, say in ((process.stdout, display.say), (process.stderr, _complain)):
+        for stream, say in ((process.stdout, display.say), (process.stderr, complain)):
             relays.append(Thread(target=_relay, args=(stream, say), daemon=True))
             relays[-1].start()
     try:
@@ -133,7 +133,3 @@ def _relay(lines: IO[str], say: Callable[[str], None]) -> None:
     for line in lines:
         if not line.startswith(("next:", "interrupted:")):  # which this process says itself, once
             say(line.rstrip("\n"))
-
-
-def _complain(line: str) -> None:
-    print(line, file=sys.stderr)

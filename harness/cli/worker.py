@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cli import silence_libraries
-from harness.display import Display, one_line
+from harness.display import Display, complain, flush_output, one_line
 from harness.errors import UserError
 from harness.predict.cost import read_costs
 from harness.predict.machine import fingerprint, probe
@@ -72,11 +72,10 @@ if __name__ == "__main__":
     try:
         code = main(sys.argv[1:])
     except UserError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        complain(f"error: {one_line(error)}")
         code = 2
     except Exception:  # told here, since os._exit below would skip the interpreter's own report
         traceback.print_exc()
         code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_output()
     os._exit(code)  # every file is written; taking torch down would cost a part of the budget
