@@ -83,7 +83,11 @@ def promise(
     nothing = read_plans(workspace, ensemble)[0]  # the cheapest plan: every row has the prior
     last = LAST_STEPS + OF_START * (begun := clock() - started)
     text, rows = prior_submission(
-        competition, workspace.root, ensemble.targets, ensemble.decided_prior
+        competition,
+        workspace.root,
+        ensemble.targets,
+        ensemble.decided_prior,
+        lambda: _require_time(budget, clock() - started + last),
     )
     inputs = digest(
         ensemble.digest,
@@ -102,7 +106,7 @@ def promise(
     built = clock() - started
     if stored is None:  # what an earlier, shorter run has written is better than the prior
         # to write the rows takes about as long as it took to read them and to join the text
-        _require_time(budget, built + (built - begun) + last, rows)
+        _require_time(budget, built + (built - begun) + last)
         believed = _believed(nothing.score, nothing.error)
         stored = replace(
             _sidecar(ensemble, believed, rows, budget, inputs), seconds=round(built, 3)
@@ -132,12 +136,12 @@ def promise(
     return Promised(path, sidecar, True, _ending(code, sidecar), died)
 
 
-def _require_time(budget: float, needed: float, rows: int) -> None:
-    """Raise a ConfigError if a first file of so many rows, and to end, needs more than there is."""
+def _require_time(budget: float, needed: float) -> None:
+    """Raise a ConfigError if the first file and the last steps need more than there is."""
     if needed > budget:
-        found = f"{budget:g} s cannot be promised for {rows:,} rows: this machine, as busy as it is"
-        found += f" now, needs {needed:.1f} s for a file of priors"
-        raise ConfigError("--budget", found, "give more")
+        found = f"{budget:g} s cannot be promised: for these test rows this machine, as busy as it"
+        found += f" is now, needs {needed:.1f} s or more"
+        raise ConfigError("the budget", found, "give more")
 
 
 def predict_within(

@@ -6,7 +6,7 @@ what ``harness.submit.table`` makes of the prior in every row (a test holds the 
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -19,20 +19,30 @@ from harness.errors import DataError
 from harness.submit.forms import cells, default_columns
 from harness.text import comparable, spelled_as
 
+MANY = 8192
+"""Rows after which somebody may look at the clock."""
+
+Look = Callable[[], None]
+
 
 def prior_submission(
-    competition: Competition, root: Path, targets: Sequence[str], prior: Sequence[float]
+    competition: Competition,
+    root: Path,
+    targets: Sequence[str],
+    prior: Sequence[float],
+    look: Look = lambda: None,
 ) -> tuple[str, int]:
     """(the text of a submission that has the decided prior (targets,) in every row, its rows).
 
-    DataError where the sample submission, without one the test table, cannot be read; or, without
-    either, where no test image is found.
+    ``look`` is called after every few thousand rows that were read. DataError where the sample
+    submission, without one the test table, cannot be read; or, without either, where no test image
+    is found.
     """
     data = competition.data
     place, ids = 0, list[str]()
     shown: dict[str, str] = {}  # the sample's cells without white space → as it spells them
     if data.sample_submission:
-        table = _rows(root / data.sample_submission)
+        table = _rows(root / data.sample_submission, look)
         header = next(table)
         place, asked = _split(header, data.id)
         for row in table:
@@ -40,9 +50,9 @@ def prior_submission(
             if len(asked) == 1:
                 shown[row[1 - place].strip()] = row[1 - place]
         if data.decides != "sample_submission":
-            ids = spelled_as(ids, _ids_of(data, root))
+            ids = spelled_as(ids, _ids_of(data, root, look))
     else:
-        ids, asked = _ids_of(data, root), default_columns(competition, targets)
+        ids, asked = _ids_of(data, root, look), default_columns(competition, targets)
         header = [data.id, *asked]
     (text,) = cells(competition, asked, targets, np.array([prior]), shown).tolist()
     text = [shown.get(cell, cell) for cell in text]
@@ -67,11 +77,11 @@ def _split(header: Sequence[str], id_column: str) -> tuple[int, tuple[str, ...]]
     return place, (*names[:place], *names[place + 1 :])
 
 
-def _ids_of(data: DataSection, root: Path) -> list[str]:
+def _ids_of(data: DataSection, root: Path, look: Look) -> list[str]:
     """The ids of the test table or, without one or where test_ids says so, of ``test_images``."""
     if data.test is None or data.test_ids == "test_images":
         return listed_test_ids(data, root)
-    table = _rows(root / data.test)
+    table = _rows(root / data.test, look)
     place, _ = _split(next(table), data.id)
     return [row[place].strip() for row in table]
 
@@ -82,7 +92,7 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _rows(path: Path) -> Iterator[list[str]]:
+def _rows(path: Path, look: Look = lambda: None) -> Iterator[list[str]]:
     """Yield the header, then each row of a table, as text: a million rows are never kept."""
     if path.suffix.lower() in (".parquet", ".pq"):
         from harness.data.frame import read_columns  # which takes half a second to import
@@ -100,6 +110,8 @@ def _rows(path: Path) -> Iterator[list[str]]:
                     header = row
                 if len(row) < len(header):
                     raise DataError(path, f"row {number} has too few cells", fix)
+                if number % MANY == 0:
+                    look()
                 yield row
     except FileNotFoundError:
         fix = "check [data] in competition.toml"

@@ -26,7 +26,7 @@ from harness.competition import Competition, load_competition
 from harness.errors import ConfigError
 from harness.predict.plan import Plan
 from harness.stack.plans import write_plans
-from harness.submit import budgeted, guard
+from harness.submit import budgeted, guard, prior
 from harness.submit.budgeted import LEAVE, Promised, plans_file, promise
 from harness.submit.plan import Follower, Load, Stop
 from harness.submit.prior import prior_submission
@@ -215,10 +215,20 @@ def test_what_cannot_be_promised_is_refused_before_anything_is_written(
 ) -> None:
     workspace, _ = promised
     slow = Clock(0.4, 1.4)  # a second for the rows: as for a million
-    with pytest.raises(ConfigError, match=r"^--budget: 2 s cannot be promised for 9 rows: .* 2\.8"):
+    with pytest.raises(
+        ConfigError, match=r"^the budget: 2 s cannot be promised: .* needs 2\.8 s or more"
+    ):
         keep(promised, slow, budget=2.0)
     assert not workspace.submissions.exists()
     assert keep(promised, Clock(0.4, 1.4, 2.0), budget=3.0).path.exists()
+
+
+def test_it_is_refused_while_the_rows_are_read(
+    promised: tuple[Workspace, Ensemble], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prior, "MANY", 4)
+    with pytest.raises(ConfigError, match=r"needs 2\.2 s or more"):
+        keep(promised, Clock(0.4, 1.0, 1.8, 9.0), budget=2.0)
 
 
 def test_a_busy_machine_gets_longer_for_the_last_steps(
@@ -269,10 +279,10 @@ def test_the_joined_rows_are_those_that_csv_writes(
     write_table(root / "data/sample_submission.csv", header, rows)
     with (root / "data/sample_submission.csv").open(newline="", encoding="utf-8") as file:
         given_ids = [row[place] for row in csv.reader(file)][1:]
-    prior = ["0.5", "0.2", "0.3"]
+    cells = ["0.5", "0.2", "0.3"]
     expected = io.StringIO()
     csv.writer(expected, lineterminator="\n").writerows(
-        [header, *([*prior[:place], id_, *prior[place:]] for id_ in given_ids)]
+        [header, *([*cells[:place], id_, *cells[place:]] for id_ in given_ids)]
     )
     assert text_of(settings, root) == (expected.getvalue(), len(ids))
 
