@@ -16,7 +16,8 @@ def table() -> str:
     equals = [cell for cell in read("honesty")["equals"].values() if isinstance(cell, dict)]
     held, naive = ([cell[kind]["coverage"] for cell in equals] for kind in ("nested", "in_sample"))
     engines, deadline, simulation = map(read, ("engines", "deadline", "deadline_simulation"))
-    loaded, killed = (read("promise")[part] for part in ("loaded", "killed"))
+    promise = read("promise")
+    killed = promise["killed"]
     stratified, grouped = folds["stratified"], folds["grouped"]
     alone = median(grouped["theirs_s"]) / median(grouped["ours_s"])
     slower = median(stratified["ours_s"]) / median(stratified["theirs_s"])
@@ -108,12 +109,7 @@ def table() -> str:
             f"{simulation['disturbed']['used_median']:.0%} of the budget used on the median",
             "",
         ),
-        (
-            "Real submissions with random budgets of 2 to 20 s beside up to 4 busy processes",
-            f"{loaded['late']} late, {loaded['invalid']} invalid of {loaded['runs']}; "
-            f"{loaded['used_median']:.0%} of the budget used on the median",
-            "",
-        ),
+        *(promise_row(part, promise[part]) for part in promise if part.startswith("loaded")),
         (
             "`kill -9` of a submission at random moments: files that are not whole",
             f"{killed['invalid']} of {killed['runs']}",
@@ -122,6 +118,19 @@ def table() -> str:
     ]
     lines = ["| what | harness | peer |", "|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def promise_row(part: str, loaded: dict) -> tuple[str, str, str]:
+    """How often real submissions were late; ``part`` says of how many test rows."""
+    rows = part.partition("_")[2]
+    what = "Real submissions with random budgets of 2 to 20 s beside "
+    what += f"{loaded.get('busy', 'up to 4')} busy processes"
+    made = loaded["runs"] - len(refused := loaded.get("refused", []))
+    said = f"{loaded['late']} late, {loaded['invalid']} invalid of {made}"
+    said += f", {len(refused)} refused as too short" if refused else ""
+    if loaded["used_median"]:
+        said += f"; {loaded['used_median']:.0%} of the budget used on the median"
+    return (f"{what}, {int(rows):,} test rows" if rows else what), said, ""
 
 
 def budget_row(deadline: dict, budget: float) -> tuple[str, str, str]:

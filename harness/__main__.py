@@ -7,13 +7,25 @@ if __name__ == "__main__" and not sys.flags.safe_path:
 
 import os
 import signal
+from contextlib import suppress
 
 INTERRUPTED = 130
 
 
 def run() -> int:
-    """Run one command and return its exit code; SIGTERM is treated like Ctrl-C."""
+    """Run one command and return its exit code; SIGTERM is treated like Ctrl-C.
+
+    Output that nobody takes changes no exit code.
+    """
     os.environ["PYTHONSAFEPATH"] = "1"  # whatever Python this process starts: not from there, too
+    code = _run()
+    from harness.display import flush_output
+
+    flush_output()
+    return code
+
+
+def _run() -> int:
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         from harness.cli import main, silence_libraries  # takes long enough to be interrupted
@@ -21,7 +33,8 @@ def run() -> int:
         silence_libraries()
         return main()
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on", file=sys.stderr)
+        with suppress(OSError):
+            print("interrupted: the same command goes on", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -1,5 +1,7 @@
 """Output of a stage at work: lines, tables, bars and, off a terminal, a line a minute."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -45,6 +47,21 @@ def one_line(message: object) -> str:
     return harmless(" ".join(str(message).split()))[:2000]
 
 
+def complain(line: str) -> None:
+    """Write a line to standard error, if that takes it."""
+    with suppress(OSError):
+        print(line, file=sys.stderr)
+
+
+def flush_output() -> None:
+    """Write what was said, or drop it for good: at its end Python would fail for what is left."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def relay(lines: IO[str] | None, say: Callable[[str], None]) -> Thread:
     """Say the lines of a process that this one started, in a thread until they end.
 
@@ -73,6 +90,11 @@ class PlainConsole(Console):
         """Make harmless whatever comes from data, in whichever table or bar it stands."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else harmless_lines(text), style, control)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Go on without a word, too, where what takes the lines is full or gone."""
+        with suppress(OSError):
+            super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:
         """Go on without a word: the work is wanted even where nobody reads the lines any more."""

@@ -19,7 +19,7 @@ from typer.exceptions import TyperException
 
 from harness.cli.steps import with_root
 from harness.cli.verbs import app
-from harness.display import harmless_lines, one_line
+from harness.display import complain, harmless_lines, one_line
 from harness.errors import Told, as_user_error
 
 INTERRUPTED = 130
@@ -36,14 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except TyperException as error:
-        _tell(f"error: {one_line(error.format_message())} (see --help)")
+        complain(f"error: {one_line(error.format_message())} (see --help)")
         return 2
     except SystemExit:
         return 0  # typer's, where the reader of our output went away, as `| head` does
     except (KeyboardInterrupt, Exception) as error:
         cause = error.__cause__ if isinstance(error, typer.Abort) else error
         if not isinstance(cause, Exception):
-            _tell("interrupted: what was finished is kept; the same command goes on")
+            complain("interrupted: what was finished is kept; the same command goes on")
             return INTERRUPTED
         # an EOFError of a reader's is no wish to stop, as typer has it
         return _told(cause, arguments)
@@ -53,11 +53,11 @@ def _told(error: Exception, arguments: Sequence[str]) -> int:
     """Say what went wrong; the exit code."""
     text = "".join(traceback.format_exception(error))
     if "--verbose" in arguments:
-        _tell(harmless_lines(text))
+        complain(harmless_lines(text))
     if mendable := as_user_error(error):
         root = next((after for one, after in pairwise(arguments) if one == "-C"), ".")
         if not isinstance(mendable, Told):
-            _tell(f"error: {with_root(one_line(mendable), Path(root))}")
+            complain(f"error: {with_root(one_line(mendable), Path(root))}")
         return 2
     try:
         with tempfile.NamedTemporaryFile(
@@ -66,18 +66,10 @@ def _told(error: Exception, arguments: Sequence[str]) -> int:
             file.write(f"harness {' '.join(arguments)}\n\n{text}")
         where = f"traceback in {file.name}"
     except OSError:
-        _tell(text)
+        complain(text)
         where = "its traceback is above: no folder for temporary files can be written to"
-    _tell(f"bug: {type(error).__name__}: {one_line(error)} ({where})")
+    complain(f"bug: {type(error).__name__}: {one_line(error)} ({where})")
     return 1
-
-
-def _tell(text: str) -> None:
-    """Print to standard error; where nobody reads it, the exit code says it."""
-    try:
-        print(text, file=sys.stderr)
-    except OSError:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (as long as the process)
 
 
 def mend_streams() -> None:

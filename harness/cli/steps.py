@@ -213,6 +213,7 @@ def submit(
     found no time does not. Seconds count from ``since``.
     """
     from harness.durations import parse_duration
+    from harness.errors import UserError
     from harness.files import file_digest
     from harness.workspace.ensemble import read_current_ensemble
     from harness.workspace.ledger import Ledger
@@ -244,7 +245,6 @@ def submit(
         )
         path, sidecar, made = kept.path, kept.sidecar, kept.made
         ending, died = kept.ending, kept.died
-    Ledger(workspace.board).record(path.stem, file_digest(path), sidecar)
     limit = "" if budget is None else f" of {budget:g} s"
     display.say(
         f"submit: {'wrote' if made else 'unchanged:'} {path} "
@@ -254,6 +254,11 @@ def submit(
         display.say(f"submit: {sidecar.averaging}")
     if ending:
         display.say(f"submit: {ending}")
+    ledger = Ledger(workspace.board) if budget is None else Ledger(workspace.board, wait=0)
+    try:
+        ledger.record(path.stem, file_digest(path), sidecar)
+    except (UserError, OSError) as error:  # the file counts, and it stands
+        display.say(f"warning: it is not in the ledger yet: {error}")
     return path, died or not sidecar.answered
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from harness.display import Display, relay
+from harness.display import Display, complain, relay
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -100,7 +100,7 @@ def _others(count: int, workspace: "Workspace", wish: "Wish", display: Display) 
             env=environment,
         )
         started.append(process)
-        relays += [relay(process.stdout, display.say), relay(process.stderr, _complain)]
+        relays += [relay(process.stdout, display.say), relay(process.stderr, complain)]
     try:
         yield
     except BaseException:  # nobody waits for the rest of the work: each keeps what it has
@@ -126,7 +126,3 @@ def _arguments(workspace: "Workspace", wish: "Wish") -> list[str]:
     if wish.source:
         arguments += ["--from", str(wish.source)]
     return arguments
-
-
-def _complain(line: str) -> None:
-    print(line, file=sys.stderr)

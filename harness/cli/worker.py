@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.cli import mend_streams, silence_libraries
 from harness.cli.steps import with_root
-from harness.display import Display, harmless_lines, one_line
+from harness.display import Display, complain, flush_output, harmless_lines, one_line
 from harness.errors import UserError
 from harness.predict.cost import read_costs
 from harness.predict.machine import fingerprint, probe
@@ -75,11 +75,10 @@ if __name__ == "__main__":
         code = main(sys.argv[1:])
     except UserError as error:
         until = f" ({sys.argv[2]} has no predictions until then)" if sys.argv[2:] else ""
-        print(f"error: {with_root(one_line(error), Path(sys.argv[1]))}{until}", file=sys.stderr)
+        complain(f"error: {with_root(one_line(error), Path(sys.argv[1]))}{until}")
         code = 2
     except Exception:  # told here, since os._exit below would skip the interpreter's own report
-        print(harmless_lines(traceback.format_exc()), file=sys.stderr)
+        complain(harmless_lines(traceback.format_exc()))
         code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_output()
     os._exit(code)  # every file is written; taking torch down would cost a part of the budget

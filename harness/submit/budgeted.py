@@ -6,13 +6,12 @@ it if it must. ``predict_within`` is the other one: it follows the plan and repl
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.competition import DataSection
-from harness.data.locate import listed_test_ids
 from harness.display import Display
-from harness.errors import Told, WorkspaceError
+from harness.errors import ConfigError, Told, WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, file_digest
 from harness.predict.plan import Plan, Plans
@@ -26,7 +25,6 @@ from harness.workspace.submissions import (
     new_sidecar,
     read_sidecar,
     sidecar_path,
-    write_sidecar,
     write_submission,
 )
 
@@ -38,13 +36,15 @@ if TYPE_CHECKING:  # the promising process does without what these import
     from harness.submit.runner import Combine as Blend
 
 LAST_STEPS = 0.3
-"""Seconds that noting the end, the ledger and leaving the interpreter take on an idle machine."""
-MOST_LAST_STEPS = 0.3
-"""The share of the budget that is kept for them at most, however busy the machine is."""
+"""Seconds that the ledger and leaving the interpreter take on an idle machine …"""
+OF_START = 0.25
+"""… and of those that starting took, which says how busy the machine is."""
 LEAVE = 0.1
 """Seconds that the predicting process keeps between its last write and that moment."""
 
 
+MOST_TOLD = 20
+"""Unreadable rows that are told one by one: a line for each of a million takes minutes."""
 UNWRITTEN = 4
 """The predicting process's exit code if its last file could not be written."""
 
@@ -76,60 +76,72 @@ def promise(
 
     ``command`` (the file, the digest of what it is made of, the seconds since the start when it
     must be done) starts the predicting process. Exit code 2 of it, which has printed why, is raised
-    as Told; the file of priors stays.
+    as Told; the file of priors stays. ConfigError, before anything is written, if not even that
+    file can stand in time.
     """
     competition = workspace.competition
     nothing = read_plans(workspace, ensemble)[0]  # the cheapest plan: every row has the prior
-    runtimes = [nothing.costs.imports([stage.runtime]) for stage in nothing.stages]
-    least = nothing.costs.start + min(runtimes, default=0.0)
+    last = LAST_STEPS + OF_START * (begun := clock() - started)
+    text, rows = prior_submission(
+        competition,
+        workspace.root,
+        ensemble.targets,
+        ensemble.decided_prior,
+        lambda: _require_time(budget, clock() - started + last),
+    )
     inputs = digest(
         ensemble.digest,
         f"{budget:g} {competition.data.rendering.key}",
-        _ids_digest(competition.data, workspace.root),
+        text,
         file_digest(plans_file(workspace)),
     )
     name = name or f"{ensemble.method}-{ensemble.digest[:8]}-{budget:g}s"
     path = workspace.submissions / f"{name}.csv"
-    stored = read_sidecar(path) if path.exists() else None
-    same = stored is not None and stored.inputs == inputs
-    if stored is not None and same and stored.completed:
+    stored = read_sidecar(path)
+    if stored is not None and stored.inputs != inputs:
+        stored = None
+    if stored is not None and stored.completed:
         return Promised(path, stored, False, None)
 
-    prior = ensemble.decided_prior
-    text, rows = prior_submission(competition, workspace.root, ensemble.targets, prior)
-    believed = _believed(nothing.score, nothing.error)
-    sidecar = _sidecar(ensemble, believed, rows, budget, inputs)
-    if not same:  # what an earlier, shorter run has written is better than the prior
-        write_submission(path, text, sidecar)
-    # the busier the machine, the longer all of this took, and the longer the last steps will
-    elapsed = clock() - started
-    last = min(LAST_STEPS + elapsed, MOST_LAST_STEPS * budget)
+    built = clock() - started
+    if stored is None:  # what an earlier, shorter run has written is better than the prior
+        # to write the rows takes about as long as it took to read them and to join the text
+        _require_time(budget, built + (built - begun) + last)
+        believed = _believed(nothing.score, nothing.error)
+        stored = replace(
+            _sidecar(ensemble, believed, rows, budget, inputs), seconds=round(built, 3)
+        )
+        write_submission(path, text, stored)
+    last += clock() - started - built  # the last steps read what this wrote
+    del text
     code: int | None = None
+    unstarted: OSError | None = None
     try:
-        if elapsed + least + last + LEAVE <= budget:
-            worker = command(path, inputs, budget - last - LEAVE)
-            code = guard(worker, until=started + budget - last)
+        if (until := budget - last) - LEAVE > clock() - started:
+            code = guard(command(path, inputs, until - LEAVE), until=started + until)
+    except OSError as error:  # such as the most processes that there may be
+        unstarted = error
     finally:  # whoever is asked to end leaves a whole file and no other
         remove_temporaries(path)
         remove_temporaries(sidecar_path(path))
     if code == 2:
         raise Told(path, "has only the prior in every row", "mend what is said above")
     # ended between the file and its sidecar: nobody knows what its rows got
-    found = read_sidecar(path) or replace(sidecar, member_sets=(), row_sets=())
-    sidecar = replace(found, seconds=round(clock() - started, 3), completed=code == 0)
-    try:
-        write_sidecar(path, sidecar)
-    except OSError as error:  # such as a full disk: the file stands all the same
-        return Promised(path, sidecar, True, f"{path.name} stands, but not its sidecar: {error}")
+    sidecar = read_sidecar(path) or replace(stored, member_sets=(), row_sets=())
+    sidecar = replace(sidecar, seconds=round(clock() - started, 3))
+    if unstarted is not None:
+        said = f"the predicting process cannot be started ({unstarted}): {_got(sidecar)}"
+        return Promised(path, sidecar, True, said, died=True)
     died = code not in (None, 0, 3, KILLED)
-    return Promised(path, sidecar, True, _ending(code, budget, least, sidecar), died)
+    return Promised(path, sidecar, True, _ending(code, sidecar), died)
 
 
-def _ids_digest(data: DataSection, root: Path) -> str:
-    """Return what changes with the ids to predict: of the files that hold them, or of images."""
-    tables = [data.sample_submission, data.test if data.decides == "test" else None]
-    listed = listed_test_ids(data, root) if data.decides == "test_images" else ()
-    return digest(*(file_digest(root / name) for name in tables if name), *listed)
+def _require_time(budget: float, needed: float) -> None:
+    """Raise a ConfigError if the first file and the last steps need more than there is."""
+    if needed > budget:
+        found = f"{budget:g} s cannot be promised: for these test rows this machine, as busy as it"
+        found += f" is now, needs {needed:.1f} s or more"
+        raise ConfigError("the budget", found, "give more")
 
 
 def predict_within(
@@ -205,7 +217,7 @@ def predict_within(
             members=tuple(dict.fromkeys(member for one in sets for member in one)),
             prior_rows=tuple(str(rows.ids[row]) for row in sorted(progress.unreadable)),
             seconds=round(elapsed(), 3),
-            completed=progress.completed,
+            completed=progress.completed and not progress.unreadable,
             member_sets=tuple(sets),
             row_sets=tuple(place.tolist()),
             spent={kind: round(seconds, 3) for kind, seconds in progress.spent.items()},
@@ -228,8 +240,10 @@ def predict_within(
             warn=lambda message: display.say(f"warning: {message}"),
             advance=advance,
         )
-    for row, reason in progress.unreadable.items():
+    for row, reason in islice(progress.unreadable.items(), MOST_TOLD):
         display.say(f"warning: {rows.ids[row]} gets the prior: {reason}")
+    if (more := len(progress.unreadable) - MOST_TOLD) > 0:
+        display.say(f"warning: {more:,} further rows get the prior")
     for error in unwritten:
         display.say(f"warning: the last good file stays, a better one was not written: {error}")
     if unwritten:
@@ -323,26 +337,29 @@ def _sidecar(
     )
 
 
-def _ending(code: int | None, budget: float, least: float, sidecar: Sidecar) -> str | None:
-    if code == 0:
+def _ending(code: int | None, sidecar: Sidecar) -> str | None:
+    if sidecar.completed and code in (0, KILLED):  # maybe in what was left over
         return None
     if code is None:
-        return (
-            f"{budget:g} s is less than the {least:.1f} s that starting takes: "
-            "every row has the prior"
-        )
+        return f"no time was left to predict in: {_got(sidecar)}"
     if not sidecar.row_sets:
         return (
             "the time was up while the file was replaced: it is whole, who predicted is not noted"
         )
-    reached = sum(1 for one in sidecar.row_sets if sidecar.member_sets[one])
-    got = f"{reached} of {sidecar.rows} rows were predicted, the others have the prior"
-    if reached == sidecar.rows:
-        got = "every row was predicted, some by fewer members than planned"
     if code == KILLED:
-        return f"the time was up: {got}"
+        return f"the time was up: {_got(sidecar)}"
     if code == 3:
-        return f"the plan was cut short: {got}"
+        return f"the plan was cut short: {_got(sidecar)}"
     if code == UNWRITTEN:
-        return f"a better file could not be written: {got}"
-    return f"the predicting process died (exit code {code}): {got}"
+        return f"a better file could not be written: {_got(sidecar)}"
+    return f"the predicting process died (exit code {code}): {_got(sidecar)}"
+
+
+def _got(sidecar: Sidecar) -> str:
+    """Say how many rows were predicted."""
+    reached = sum(1 for one in sidecar.row_sets if sidecar.member_sets[one])
+    if reached == sidecar.rows:
+        return "every row was predicted, some by fewer members than planned"
+    if not reached:
+        return "every row has the prior"
+    return f"{reached} of {sidecar.rows} rows were predicted, the others have the prior"

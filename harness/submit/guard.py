@@ -11,10 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from harness.files import to_write
 
+MOST_ENDING = 0.2
+"""Seconds that are waited for a worker that was ended to be gone."""
 KILLED = -9
 """``guard``'s answer when the worker was ended because the time was up."""
 
@@ -25,14 +28,15 @@ def guard(command: Sequence[str], *, until: float) -> int:
     KILLED if it had to be ended; it and what it started are gone then, as they are when this
     process is interrupted. Another negative number is the signal that it died of. When this
     process dies first, the worker's standard input ends, by which it knows (``die_with_parent``).
+    OSError if no process can be started.
     """
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as worker:
-        try:
-            return worker.wait(timeout=max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            return KILLED
-        finally:
-            _end(worker)
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        return worker.wait(timeout=max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return KILLED
+    finally:
+        _end(worker)
 
 
 def die_with_parent() -> None:
@@ -56,14 +60,17 @@ def die_with_parent() -> None:
 def remove_temporaries(path: Path) -> None:
     """Delete what a killed writer of ``path`` left beside it (harness.files.replacing's names)."""
     for temporary in to_write(path).parent.glob(f".{path.name}.*.tmp"):
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
-    if worker.poll() is not None:
-        return
-    if os.name == "posix":
-        os.killpg(worker.pid, signal.SIGKILL)
-    else:
-        worker.kill()
-    worker.wait()  # which Popen itself does not when it was interrupted
+    if worker.poll() is None:
+        if os.name == "posix":
+            os.killpg(worker.pid, signal.SIGKILL)
+        else:
+            worker.kill()
+        with suppress(subprocess.TimeoutExpired):  # a disk may hold it up: it writes no more
+            worker.wait(MOST_ENDING)
+    if worker.stdin:
+        worker.stdin.close()

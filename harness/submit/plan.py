@@ -247,10 +247,10 @@ class Follower:
         best = max(alone, key=lambda one: self._worth(one, len(waiting)))
         if self._worth(best, len(waiting)) > 0:
             return self._act(best, waiting)
-        # a start from a cold disk makes everything seem slow: with nothing to lose, it is tried
-        quickest = min(alone, key=self._fixed)
-        if not self.have.any() and self._fixed(quickest) < self._left():
-            return self._act(quickest, waiting)
+        # a cold disk, or costs that were measured on a busy machine, make everything seem slow:
+        # with nothing to lose it is tried while time is left, with one image if need be
+        if not self.have.any() and self.now < self.deadline:
+            return self._act(min(alone, key=self._fixed), waiting, least=1)
         return None
 
     def _worth(self, one: tuple[int], waiting: int) -> float:
@@ -297,15 +297,15 @@ class Follower:
                     return action
         return None
 
-    def _act(self, stages: tuple[int, ...], rows: Rows) -> Load | Predict | None:
-        """Load the first that is not, else predict as many rows as surely fit."""
+    def _act(self, stages: tuple[int, ...], rows: Rows, least: int = 0) -> Load | Predict | None:
+        """Load the first that is not, else predict as many rows as surely fit, or ``least``."""
         for stage in stages:
             if stage not in self.ready:
                 return Load(stage)
         bad = max(self._expected(stages) * self._pace(stages, bad=True), 1e-9)
         count = min(len(rows), self.batch)
         if math.isfinite(self.deadline):
-            count = min(count, math.floor(self._left() / bad))
+            count = min(count, max(least, math.floor(self._left() / bad)))
         if count < 1:
             return None
         return Predict(stages, rows[:count], self._rule_after(stages[-1]))

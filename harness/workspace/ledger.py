@@ -147,10 +147,10 @@ def utc_now() -> str:
 
 
 class Ledger:
-    """submissions/board.sqlite."""
+    """submissions/board.sqlite; ``wait`` seconds for a process that locks it, then an error."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, wait: float = 5.0) -> None:
+        self.path, self.wait = path, wait
 
     def record(self, name: str, file_digest: str, sidecar: Sidecar) -> bool:
         """Enter a submission; False, and nothing changes, if it stands there already."""
@@ -245,7 +245,7 @@ class Ledger:
         """A connection with its transaction: all of what happens in it, or nothing."""
         path = database_to_write(self.path)
         try:
-            with closing(sqlite3.connect(path)) as connection, connection:
+            with closing(sqlite3.connect(path, timeout=self.wait)) as connection, connection:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version in _MIGRATIONS:
                     for statement in _MIGRATIONS[version]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from harness.errors import WorkspaceError
 from harness.estimate import Estimate
 from harness.files import digest, write_text
 from harness.metrics import score_bounds
@@ -101,21 +102,20 @@ def write_submission(path: Path, csv: str, sidecar: Sidecar) -> None:
 
 def write_sidecar(path: Path, sidecar: Sidecar) -> None:
     """Write the sidecar of a submission CSV."""
-    values = asdict(sidecar)
-    rows = values.pop("row_sets")
+    rows = json.dumps(sidecar.row_sets)  # a number for each row: not a line, nor a copy, for each
+    values = asdict(replace(sidecar, row_sets=()))
+    del values["row_sets"]
     text = json.dumps(values, indent=2, ensure_ascii=False)[:-2]
-    # a number for each row: not a line for each
-    write_json(sidecar_path(path), f'{text},\n  "row_sets": {json.dumps(rows)}}}')
+    write_json(sidecar_path(path), f'{text},\n  "row_sets": {rows}}}')
 
 
 def read_sidecar(path: Path) -> Sidecar | None:
-    """The sidecar of a submission CSV; None where there is none, or one of an earlier file."""
-    note = sidecar_path(path)
-    if not (path.is_file() and note.exists()):
+    """The sidecar of a submission CSV; None where there is no sound one of this very file."""
+    try:
+        sidecar = read_record(Sidecar, sidecar_path(path), missing="is missing", fix="")
+        return sidecar if path.is_file() and sidecar.file == digest(path.read_bytes()) else None
+    except (WorkspaceError, OSError):
         return None
-    fix = "remove it and submit again"
-    sidecar = read_record(Sidecar, note, missing="is missing", fix=fix)
-    return sidecar if sidecar.file == digest(path.read_bytes()) else None
 
 
 def sidecar_path(path: Path) -> Path:

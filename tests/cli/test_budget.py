@@ -87,16 +87,6 @@ def test_time_enough_completes_the_plan_and_is_left_alone_afterwards(planned: Pa
     assert main(["grade", str(planned / "submissions/long.csv"), "-C", str(planned)]) == 0
 
 
-def test_a_budget_that_nothing_fits_into_leaves_the_prior(planned: Path) -> None:
-    done = run(planned, "submit", "--budget", "0.5", "--name", "short")
-    assert done.returncode == 3
-    rows, sidecar = submission(planned, "short")
-    assert all(is_prior(row) for row in rows)
-    assert sidecar["completed"] is False
-    assert "every row has the prior" in done.stdout
-    assert done.stderr == ""
-
-
 HANGING = """\
 import itertools, sys, threading
 if "harness.cli.worker" in sys.orig_argv:
@@ -141,7 +131,7 @@ def test_kill_9_leaves_a_whole_file(copy: Path) -> None:
         assert len(list(csv.DictReader(file))) == 9
     for left in (".killed.csv.1.tmp", ".killed.json.1.tmp"):  # as a kill between two steps does
         (path.parent / left).touch()
-    assert run(copy, "submit", "--budget", "0.5", "--name", "killed").returncode == 3
+    assert run(copy, "submit", "--budget", "5m", "--name", "killed").returncode == 0
     assert not list(path.parent.glob("*.tmp"))
 
 

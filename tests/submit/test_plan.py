@@ -264,7 +264,7 @@ def test_a_slow_start_is_no_reason_to_leave_the_prior() -> None:
     actions = drive(follower, start=12.0)
     assert any(isinstance(action, Predict) for action in actions)
     assert counts(follower)[0] == 100
-    assert drive(Follower(plan, 100, 12.0), start=10.0) == [Stop(completed=False)]
+    assert drive(Follower(plan, 100, 12.0), start=10.0) == [Load(0), Stop(completed=False)]
 
 
 def test_a_runtime_is_imported_once() -> None:
@@ -277,8 +277,10 @@ def test_a_runtime_is_imported_once() -> None:
     follower.done(31.0)  # as was to be expected: the machine is not slow
     assert drive(follower, start=32.0)[-1] == Stop(completed=True)
     assert counts(follower) == [100, 100]
-    late = Follower(plan, 100, 30.0)  # no time to import it
-    assert drive(late) == [Stop(completed=False)]
+    late = Follower(plan, 100, 30.0)  # no time to import it, but nothing to lose by trying
+    assert late.next(1.0) == Load(0)
+    late.done(31.0)
+    assert late.next(32.0) == Stop(completed=False)
     with pytest.raises(ValueError, match="runtime"):
         replace(plan, costs=replace(costs, runtimes=()))
 
