@@ -35,7 +35,7 @@ def allow(name: str, source: str) -> None:
 def keep_as_own(workspace: Path) -> None:
     """Note that this user created the workspace; where that cannot be noted, it will be asked."""
     with suppress(ConfigError, OSError):
-        write_text(_folder() / _place(workspace), f"workspace {ascii(str(workspace.resolve()))}\n")
+        write_text(_folder() / _place(workspace), f"workspace {str(workspace.resolve())!a}\n")
 
 
 def _place(workspace: Path) -> str:
