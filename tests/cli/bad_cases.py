@@ -169,7 +169,7 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         ["model 'tuned': label_smoothing needs classes", "remove it"],
     ),
     "a word where a list is due": (
-        toml("invariances = []", 'invariances = "hflip"'),
+        toml("[folds]", 'invariances = "hflip"\n[folds]'),
         "data",
         ["'data.invariances' is 'hflip'", "should be a valid list"],
     ),
@@ -435,7 +435,7 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
     "a folder called a table": (
         data('"data/train.csv"', '"data/images"'),
         "fold",
-        ["is a folder and no table", "'images/{label}/{id}.png'"],
+        ["is a folder and no table", "images/{label}/{id}.png'"],
     ),
     "ten thousand columns and no label": (
         head(",".join(["id", *(f"x{i}" for i in range(10_000))]) + "\n0" + ",1" * 10_000 + "\n"),
