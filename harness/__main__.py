@@ -18,6 +18,11 @@ def run() -> int:
     Output that nobody takes changes no exit code.
     """
     os.environ["PYTHONSAFEPATH"] = "1"  # whatever Python this process starts: not from there, too
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: no file may get its number, to which a library might write
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     code = _run()
     from harness.display import flush_output
 

@@ -35,12 +35,12 @@ def allow(name: str, source: str) -> None:
 def keep_as_own(workspace: Path) -> None:
     """Note that this user created the workspace; where that cannot be noted, it will be asked."""
     with suppress(ConfigError, OSError):
-        write_text(_folder() / _place(workspace), f"workspace {workspace.resolve()}\n")
+        write_text(_folder() / _place(workspace), f"workspace {str(workspace.resolve())!a}\n")
 
 
 def _place(workspace: Path) -> str:
     """Another folder, at the same place later, is another workspace."""
-    return digest("workspace", str(workspace.resolve()), str(workspace.stat().st_ino))
+    return digest("workspace", os.fsencode(workspace.resolve()), str(workspace.stat().st_ino))
 
 
 def _folder() -> Path:

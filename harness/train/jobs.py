@@ -23,8 +23,11 @@ from harness.train.run import Halfway, Run
 from harness.train.speed import Speed, noted_speed
 from harness.workspace import Workspace
 from harness.workspace.oof import views_of_run
-from harness.workspace.runs import read_model, read_run
+from harness.workspace.runs import is_same_run, read_model, read_run
 from harness.workspace.training import read_training
+
+_BEGUN = ".retrained/.begun"
+"""The runs of the `train --retrain` that was begun last and has not ended, in models/."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def train(
                 raise KeyboardInterrupt from None
             display.say("train: the time is up; the same command goes on from the checkpoints")
             return False
+    if wish.retrain:
+        (workspace.models / _BEGUN).unlink(missing_ok=True)
     return True
 
 
@@ -190,14 +195,17 @@ def begin_anew(workspace: Workspace, display: Display, names: Sequence[str]) -> 
     none is begun twice. A ConfigError if training cannot start, a WorkspaceError if another process
     trains a run.
     """
-    runs = _runs(workspace, display, Wish(retrain=names), lambda: False) if names else []
-    begun = [any(output.is_retrained for output in run.outputs) for run in runs]
-    note, wanted = workspace.models / ".retrained/.begun", "\n".join(run.model.name for run in runs)
-    if any(begun) and note.is_file() and note.read_text(encoding="utf-8") == wanted:
+    if not names:
+        return
+    runs = _runs(workspace, display, Wish(retrain=names), lambda: False)
+    note, wanted = workspace.models / _BEGUN, "\n".join(run.model.name for run in runs)
+    same = note.is_file() and note.read_text(encoding="utf-8") == wanted
+    same = same and all(is_same_run(run.own.folder, run.own.identity) for run in runs)
+    if same and not all(run.complete for run in runs):
         return  # those that are not aside any more have taken their places
     note.unlink(missing_ok=True)
-    for run, is_begun in zip(runs, begun, strict=True):
-        if is_begun:
+    for run in runs:
+        if any(output.is_retrained for output in run.outputs):
             continue
         for output in run.outputs:
             for lock in (*output.folder.glob(".*.lock"), *output.aside.glob(".*.lock")):
@@ -210,8 +218,7 @@ def begin_anew(workspace: Workspace, display: Display, names: Sequence[str]) -> 
             if output.aside.exists():
                 shutil.rmtree(to_write(output.aside))
         run.start(anew=True)
-    if runs:
-        write_text(note, wanted)
+    write_text(note, wanted)
 
 
 def _ordered(

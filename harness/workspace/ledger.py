@@ -238,7 +238,8 @@ class Ledger:
             rows = [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
             for row in rows:
                 row |= {"scores": tuple(json.loads(row["scores"]))} if "scores" in row else {}
-            return TypeAdapter(list[kind]).validate_python(rows, strict=True, extra="forbid")  # type: ignore[valid-type]
+            every = TypeAdapter(list[kind])  # type: ignore[valid-type]
+            return every.validate_json(json.dumps(rows), strict=True, extra="forbid")
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:

@@ -103,7 +103,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "text for numbers": (
         lambda f: f.assign(bee=f["bee"].map("about {:.1f}".format)),
-        "'bee' holds more than numbers",
+        "column 'bee': cannot be read",
     ),
     "no id": (lambda f: f.assign(id=f["id"].where(f["id"] != "004", None)), "row without an id"),
     "no fold column": (lambda f: f.drop(columns="fold"), "no column 'fold'"),
