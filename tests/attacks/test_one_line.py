@@ -249,7 +249,10 @@ def test_a_path_that_is_no_utf_8(workspace: Path, capsys: Captured) -> None:
         assert "rename that file or folder" in told(capsys)
     with pytest.raises(UnicodeEncodeError) as raised:
         "a\udcff".encode()
-    assert str(as_user_error(raised.value)) == "a\udcff: cannot be written as utf-8; rename that file or folder"
+    assert (
+        str(as_user_error(raised.value))
+        == "a\udcff: cannot be written as utf-8; rename that file or folder"
+    )
 
 
 def test_a_study_below_any_path(workspace: Path, tmp_path: Path) -> None:
