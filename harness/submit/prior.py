@@ -8,7 +8,6 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from harness.competition import Competition, DataSection
 from harness.data.csvfile import open_csv
 from harness.data.locate import listed_test_ids
 from harness.errors import DataError
+from harness.records import reading
 from harness.submit.forms import cells, default_columns
 from harness.text import comparable, spelled_as
 
@@ -101,23 +101,17 @@ def _rows(path: Path, look: Look = lambda: None) -> Iterator[list[str]]:
         yield list(columns)
         yield from map(list, zip(*(one.to_pylist() for one in columns.values()), strict=True))
         return
-    number, fix = 0, "mend the file"
-    try:
-        with open_csv(path) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            for number, row in enumerate(filter(None, csv.reader(text)), 1):
-                if number == 1:
-                    header = row
-                if len(row) < len(header):
-                    raise DataError(path, f"row {number} has too few cells", fix)
-                if number % MANY == 0:
-                    look()
-                yield row
-    except FileNotFoundError:
-        fix = "check [data] in competition.toml"
-        raise DataError(path, "there is no such file", fix) from None
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError, BadZipFile) as error:
-        raise DataError(path, f"cannot be read as CSV ({error})", fix) from error
+    number, fix = 0, "mend the file, or check [data] in competition.toml"
+    with reading(path, fix, DataError), open_csv(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        for number, row in enumerate(filter(None, csv.reader(text)), 1):
+            if number == 1:
+                header = row
+            if len(row) < len(header):
+                raise DataError(path, f"row {number} has too few cells", fix)
+            if number % MANY == 0:
+                look()
+            yield row
     if not number:
         raise DataError(path, "cannot be read as CSV (it is empty)", fix)
     if number == 1:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from harness.errors import WorkspaceError
 from harness.files import digest, write_text
-from harness.records import read_record, with_checksum
+from harness.records import read_record, reading, with_checksum
 
 CSV = "folds.csv"
 MANIFEST = "folds.json"
@@ -213,7 +213,7 @@ def read_folds(folder: Path) -> Folds:
 
 
 def _read_table(path: Path, manifest: _Manifest) -> Folds:
-    try:
+    with reading(path, FRESH, missing="is missing"):
         table = pd.read_csv(
             path, dtype=str, keep_default_na=False, na_filter=False, skip_blank_lines=False
         )
@@ -231,10 +231,6 @@ def _read_table(path: Path, manifest: _Manifest) -> Folds:
             generations=columns["generation"].astype(np.int64) if "generation" in columns else None,
             recomputable=manifest.recomputable,
         )
-    except FileNotFoundError:
-        raise WorkspaceError(path, "is missing", FRESH) from None
-    except (OSError, ValueError, KeyError) as error:
-        raise WorkspaceError(path, f"cannot be read ({error})", FRESH) from error
     if (folds.digest, _other_columns_digest(folds)) != (manifest.digest, manifest.other_columns):
         raise WorkspaceError(path, "was edited: its digest is not the manifest's", FRESH)
     return folds

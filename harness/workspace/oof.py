@@ -73,7 +73,7 @@ def target_columns(targets: Sequence[str], others: Sequence[str] = OWN_COLUMNS) 
 def read_oof(path: Path, training: TrainingRows) -> OutOfFold:
     """Read and check a member; a WorkspaceError says in what it does not fit task or folds."""
     table = _read(path)
-    metadata = _metadata(table)
+    metadata = _metadata(path, table)
     columns = target_columns(training.targets)
     fix = "make it again, or remove the file"
     if "config" in metadata:
@@ -229,13 +229,14 @@ def oof_metadata(path: Path) -> dict[str, str]:
 
     A WorkspaceError if the file is damaged.
     """
-    return _metadata(_read(path))
+    return _metadata(path, _read(path))
 
 
-def _metadata(table: Any) -> dict[str, str]:
+def _metadata(path: Path, table: Any) -> dict[str, str]:
     stored = table.schema.metadata or {}
-    return {
-        key.removeprefix(PREFIX).decode(): value.decode()
-        for key, value in stored.items()
-        if key.startswith(PREFIX)
-    }
+    with reading(path, DAMAGED):
+        return {
+            key.removeprefix(PREFIX).decode(): value.decode()
+            for key, value in stored.items()
+            if key.startswith(PREFIX)
+        }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import torch
 from tiny import CLASSES, edit, png_header, write_table
 
 Change = Callable[[Path], None]
@@ -61,6 +62,14 @@ def zipped(members: dict[str, str | bytes]) -> Change:
         with zipfile.ZipFile(folder / "data/train.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in members.items():
                 archive.writestr(name, content, compresslevel=1)
+
+    return change
+
+
+def corrections(content: bytes) -> Change:
+    def change(folder: Path) -> None:
+        (folder / "audit").mkdir()
+        (folder / "audit/corrections.csv").write_bytes(content)
 
     return change
 
@@ -144,6 +153,83 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         toml("epochs = 2", 'epochs = "two"'),
         "data",
         ["competition.toml:23", "'model[1].epochs' is 'two'", "integer"],
+    ),
+    "a number of 5,000 digits": (
+        toml("k = 3", "k = " + "9" * 5000),
+        "data",
+        ["competition.toml: is not valid TOML", "5000 digits", "mend that line"],
+    ),
+    "a number that no network computes with": (
+        toml("epochs = 2", "lr = 1e300"),
+        "data",
+        ["competition.toml:23", "model[1].lr: 1e+300 is no number to compute with"],
+    ),
+    "a number that a network takes for nothing": (
+        toml("epochs = 2", "mixup = 1e-300"),
+        "data",
+        ["model[1].mixup: 1e-300 is no number to compute with; use 0, or 1e-30 to 1e12"],
+    ),
+    "a search up to such a number": (
+        toml("[stack]", "[tune.space]\nlr = { low = 1.0, high = 1e300 }\n[stack]"),
+        "data",
+        ["tune.space.lr.high: 1e+300 is no number to compute with"],
+    ),
+    "batches of all pictures that there are": (
+        toml("batch_size = 8", f"batch_size = {10**20}"),
+        "data",
+        ["'model[1].batch_size' is 100000000000000000000", "less than or equal to 1048576"],
+    ),
+    "epochs without end": (
+        toml("epochs = 2", f"epochs = {10**20}"),
+        "data",
+        ["'model[1].epochs' is 100000000000000000000", "less than or equal to"],
+    ),
+    "a strength below nothing": (
+        toml('mode = "probe"', 'mode = "probe"\nstrengths = [-1.0]'),
+        "data",
+        ["'model[2].strengths[1]' is -1.0", "greater than 0"],
+    ),
+    "smoothed labels without classes": (
+        data(
+            'task = "multiclass"\nmetric = "log_loss"',
+            'task = "regression"\nmetric = "rmse"',
+            toml("batch_size = 8", "label_smoothing = 0.1"),
+        ),
+        "data",
+        ["model 'tuned': label_smoothing = 0.1 needs classes, not values; remove it"],
+    ),
+    "an example that is not laid out": (
+        data(
+            "[folds]",
+            'example = "elpv"\n[folds]',
+            lambda folder: (folder / "data/train.csv").unlink(),
+        ),
+        "fold",
+        ["train.csv: there is no such file; run `python -m harness data -C "],
+    ),
+    "a competition that is not downloaded": (
+        data(
+            'name = "tiny"',
+            'name = "tiny"\nkaggle = "tiny"',
+            lambda folder: (folder / "data/train.csv").unlink(),
+        ),
+        "fold",
+        ["train.csv: there is no such file", "harness data --kaggle -C ", "or check [data]"],
+    ),
+    "corrections that are not UTF-8": (
+        corrections(b"time,id,action,label\n2026,\xff,keep,\n"),
+        "data",
+        ["corrections.csv: cannot be read ('utf-8' codec", "or move it away"],
+    ),
+    "a correction without end": (
+        corrections(b"time,id,action,label\n2026," + b"x" * 200_000 + b",keep,\n"),
+        "data",
+        ["corrections.csv: cannot be read (field larger than field limit"],
+    ),
+    "a folder where corrections are meant": (
+        lambda folder: (folder / "audit/corrections.csv").mkdir(parents=True),
+        "data",
+        ["corrections.csv: cannot be read"],
     ),
     "batches of one": (
         toml("batch_size = 8", "batch_size = 1"),
@@ -757,6 +843,10 @@ TRAIN_CASES: dict[str, tuple[Change, list[str]]] = {
         toml("test_resnet", "resnet81"),
         ["no backbone 'resnet81'", "did you mean", "resnet18"],
     ),
+    "a backbone's unknown weights": (
+        toml("test_resnet", "test_resnet.bogus"),
+        ["knows no weights 'bogus' of test_resnet", "did you mean 'test_resnet.r160_in1k'?"],
+    ),
     "unknown weights package": (
         toml(
             'weights = "none"\nmode = "probe"', 'weights = "package:efficientnet"\nmode = "probe"'
@@ -773,7 +863,7 @@ TRAIN_CASES: dict[str, tuple[Change, list[str]]] = {
             PROBE.replace("none", "w.pth"),
             lambda folder: write_bytes(folder / "w.pth", b"<html>"),
         ),
-        ["w.pth: cannot be read as weights"],
+        ["w.pth: cannot be read ("],
     ),
     "a size that cuts patches": (
         data(
@@ -782,6 +872,16 @@ TRAIN_CASES: dict[str, tuple[Change, list[str]]] = {
             toml('"test_efficientnet"', '"test_vit"'),
         ),
         ["image_size = 40 is no multiple of 16", "set it to 32 or 48"],
+    ),
+    "weights that are empty": (
+        data(PROBE, PROBE.replace("none", "w.pth"), lambda folder: (folder / "w.pth").touch()),
+        ["w.pth: cannot be read (", "choose a .safetensors or .pth file of tensors"],
+    ),
+    "weights that are a list": (
+        data(
+            PROBE, PROBE.replace("none", "w.pth"), lambda folder: torch.save([1], folder / "w.pth")
+        ),
+        ["w.pth: cannot be read (it holds list)"],
     ),
     "weights that are no file": (
         toml(PROBE, PROBE.replace("none", "best.pth")),
