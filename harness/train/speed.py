@@ -114,7 +114,8 @@ def noted_speed(folder: Path) -> Speed | None:
     if noted is None:
         return None
     with reading(f"{folder / 'run.json'}: circumstances.speed", "remove it: it is measured again"):
-        return TypeAdapter(Speed).validate_python(noted, strict=True, extra="forbid")
+        text = json.dumps(noted)
+        return TypeAdapter(Speed).validate_json(text, strict=True, extra="forbid")
 
 
 def choices(model: ModelSection, device: torch.device) -> list[Speed]:
