@@ -107,7 +107,12 @@ def cached_looks(
     rendered = [rendering.key, *(["composited"] if any_transparent(paths) else [])]
     key = digest(_VERSION, embedding, *rendered, *(f"{name}|{stat}" for name, stat in stats))
     file = folder / f"{key}.npz"
-    with suppress(DataError), reading(file, "it is made again", DataError), np.load(file) as stored:
+    with (
+        suppress(DataError),
+        reading(file, "it is made again", DataError),
+        file.open("rb") as stream,  # which numpy leaves open if it is damaged
+        np.load(stream) as stored,
+    ):
         kept = Looks(**stored)
         if {len(column) for column in vars(kept).values()} == {len(paths)}:
             return kept

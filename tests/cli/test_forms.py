@@ -287,7 +287,7 @@ def test_an_ensemble_made_for_something_else_is_refused(
             assert main([verb, "-C", str(folder)]) == 2
             error = capsys.readouterr().err
             assert f"models/ensemble: was made {said}" in error
-            assert "run `python -m harness stack`" in error
+            assert "run `python -m harness stack" in error
         toml.write_text(text, encoding="utf-8")
     assert main(["submit", "-C", str(folder)]) == 0
 

@@ -121,7 +121,7 @@ def test_a_member_that_was_trained_differently_must_be_stacked_again(
         assert harness(*verb) == 2, verb
         said = capsys.readouterr().err
         assert "tuned: was trained with other settings since the ensemble was made" in said
-        assert "run `python -m harness stack`" in said
+        assert "run `python -m harness stack" in said
     assert harness("stack") == 0
     assert harness("submit") == 0
 

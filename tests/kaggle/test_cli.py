@@ -181,7 +181,7 @@ def test_a_kernel_goes_to_kaggle_and_its_version_is_submitted(
     write_text(kernel.code / "notebook.ipynb", json.dumps(notebook('"""About."""\nprint()\n')))
     write_text(kernel.data / "workspace.zip", "weights")
     assert harness("submit", "--kernel") == 2
-    assert "nothing was pushed yet; run `python -m harness kernel push`" in capsys.readouterr().err
+    assert "nothing was pushed yet; run `python -m harness kernel push" in capsys.readouterr().err
     assert harness("kernel", "push") == 0
     assert "pushed ann/leaves-harness, version 1" in capsys.readouterr().out
     server.kernel_runs = [{"status": "RUNNING"}, {"status": "RUNNING"}, {"status": "COMPLETE"}]

@@ -150,7 +150,7 @@ def test_other_views_are_predicted_again_and_nothing_is_trained_again(
         assert harness(verb) == 2
         error = capsys.readouterr().err
         assert "in other views (identity) than competition.toml asks for (identity, vflip" in error
-        assert "run `python -m harness train`" in error
+        assert "run `python -m harness train" in error
         assert error.count("\n") == 1
 
     def no_training(*_: object) -> float:
