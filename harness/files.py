@@ -9,6 +9,11 @@ from pathlib import Path
 
 from harness.errors import DataError
 
+MOST_UNPACKED = 200
+"""A file may unpack to so many times its size (tables: 3 to 20 times) …"""
+ALWAYS_UNPACKED = 1 << 28
+"""… and to so many bytes in any case."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -52,6 +57,14 @@ def require_file(path: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         raise DataError(path, "is no regular file", "put one there")
+
+
+def require_no_bomb(path: Path, size: int) -> None:
+    """A DataError if what the file holds takes too many bytes once it is unpacked."""
+    most = max(ALWAYS_UNPACKED, MOST_UNPACKED * path.stat().st_size)
+    if size > most:
+        found = f"unpacks to more than {most / 2**30:.2g} GB from {path.stat().st_size:,} bytes"
+        raise DataError(path, found, "unpack it yourself if you trust it")
 
 
 def digest(*parts: str | bytes) -> str:

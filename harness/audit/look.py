@@ -15,7 +15,7 @@ from PIL import Image
 from harness.competition import Rendering
 from harness.data.images import USUAL, Pixels, any_transparent, decode
 from harness.errors import DataError
-from harness.files import digest, file_digest, replacing
+from harness.files import digest, file_digest, replacing, require_no_bomb
 
 SIDE = 128
 """Pixels a side of what backbones see, and of what thumbnails are made from."""
@@ -110,6 +110,7 @@ def cached_looks(
         with replacing(file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **vars(looks))
     with np.load(file) as stored:
+        require_no_bomb(file, sum(part.file_size for part in stored.zip.infolist()))
         return Looks(**stored)
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from harness.data.frame import read_parquet
 from harness.errors import DataError
 from harness.files import replacing
 
@@ -85,7 +86,7 @@ def write_findings(path: Path, findings: Findings) -> None:
 def read_findings(path: Path) -> Findings:
     """What ``audit`` wrote; a DataError if there is none or it is damaged."""
     try:
-        table = pq.read_table(path)
+        table = read_parquet(path)
         columns: dict[str, list[Any]] = table.to_pydict()
         found = [
             Finding(*row)
@@ -97,7 +98,7 @@ def read_findings(path: Path) -> Findings:
         ids = json.loads((table.schema.metadata or {})[_IDS])
     except FileNotFoundError:
         raise DataError(path, "there is no such file", _RUN) from None
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(path, f"cannot be read ({reason})", _RUN) from error
     return Findings(tuple(found), tuple(ids))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from harness.data.csvfile import open_csv
 from harness.errors import DataError, nearest
-from harness.files import require_file
+from harness.files import require_file, require_no_bomb
 from harness.text import comparable, in_one_spelling
 
 _TEXT = pa.large_string()  # the shorter kind holds no more than 2 GB
@@ -64,8 +64,8 @@ def read_columns(
         require_column(header, name, path)
     wanted = list(dict.fromkeys(columns)) if columns is not None else header
     with _readable(path):
-        read = _parquet if is_parquet(path) else _csv
-        table = read(path, own, [own_name[name] for name in wanted])
+        asked = [own_name[name] for name in wanted]
+        table = read_parquet(path, asked) if is_parquet(path) else _csv(path, own, asked)
         if not len(table):
             raise DataError(path, "has a header and no rows", "it needs at least one row")
         found = {name: _text(table[own_name[name]]) for name in wanted}
@@ -78,6 +78,41 @@ def read_frame(
     """The same as a data frame of objects."""
     found = read_columns(path, columns, as_is=as_is)
     return pd.DataFrame({name: texts(column) for name, column in found.items()}, dtype=object)
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """Return all columns of a Parquet file, or those named, as Arrow's table.
+
+    A DataError, before they fill the memory, if they unpack to too much or hold lists. What is
+    damaged raises an ArrowException or an OSError.
+    """
+    require_file(path)
+    schema = pyarrow.parquet.read_schema(path)
+    names, kinds = schema.names, dict(zip(schema.names, schema.types, strict=True))
+    asked = names if columns is None else list(columns)
+    for name in asked:
+        boundless = pa.types.is_nested, pa.types.is_fixed_size_binary
+        if names.count(name) > 1 or any(is_kind(kinds[name]) for is_kind in boundless):
+            why = f"has two columns {name!r}, or one of {kinds[name]}"
+            raise DataError(path, why, "save one column of numbers or texts of that name")
+    # texts are read as codes: until their lengths are known, none takes its room twice
+    with pyarrow.parquet.ParquetFile(path, read_dictionary=asked) as file:
+        groups = map(file.metadata.row_group, range(file.num_row_groups))
+        chunks = (group.column(i) for group in groups for i in range(group.num_columns))
+        known = set(asked)
+        values = sum(chunk.num_values for chunk in chunks if chunk.path_in_schema in known)
+        require_no_bomb(path, 4 * values)
+        table = file.read(asked, use_threads=False)  # a page at a time, which cannot be too large
+    found, size = {}, 0
+    for name in asked:
+        found[name] = column = table[name]
+        if pa.types.is_dictionary(column.type):
+            for piece in column.chunks:
+                lengths = pyarrow.compute.binary_length(piece.dictionary).take(piece.indices)
+                size += pyarrow.compute.sum(lengths).as_py() or 0
+            require_no_bomb(path, size)
+            found[name] = column.cast(column.type.value_type)
+    return pa.table(found).replace_schema_metadata(table.schema.metadata)
 
 
 def as_column(given: Iterable[str]) -> Column:
@@ -183,11 +218,6 @@ def _may_quote(path: Path) -> bool:
         return True
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(b'"') >= 0
-
-
-def _parquet(path: Path, _: Sequence[str], wanted: Sequence[str]) -> Any:
-    # as a single file: columns are not to be made of folder names such as "fold=1"
-    return pyarrow.parquet.ParquetFile(path).read(columns=list(wanted))
 
 
 def _text(column: Any) -> Column:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from harness.errors import ConfigError
+from harness.files import require_file
 from harness.locks import holding, trying
 from harness.tune.methods import pruner, sampler
 from harness.tune.setup import Setup
@@ -65,6 +66,7 @@ def _storage(where: str, root: Path) -> BaseStorage:
     scheme, colon, rest = where.partition(":")
     if "://" not in where:
         path = root / (rest if scheme == "journal" and colon else where)
+        require_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if scheme == "journal" and colon:
             return JournalStorage(JournalFileBackend(str(path)))

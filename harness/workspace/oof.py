@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from harness.data.frame import read_parquet
 from harness.errors import WorkspaceError
 from harness.files import replacing
 from harness.workspace.folds import describe_difference
@@ -151,8 +152,8 @@ def read_predictions(
 
 def _read(path: Path) -> Any:
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+        return read_parquet(path)
+    except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise WorkspaceError(path, f"cannot be read ({reason})", "remove it, or mend it") from error
 
