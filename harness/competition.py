@@ -36,6 +36,10 @@ from harness.toml_errors import first_error, line_of
 from harness.views import DEFAULT_VIEWS, View, allowed_views
 
 FILE_NAME = "competition.toml"
+MOST_CHARACTERS = 1 << 22
+_PART = r"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_DEEP_KEY = re.compile(rf"(?<![\w-])(?:{_PART}[ \t]*\.[ \t]*){{20}}")
+"""A key of more parts than any has: reading it takes the square of their number."""
 
 Task = Literal["binary", "multiclass", "multilabel", "ordinal", "regression"]
 _OF_CLASSES = ("binary", "multiclass", "ordinal")
@@ -432,6 +436,8 @@ def load_competition(path: Path) -> Competition:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, f"cannot be read ({error})", "save it as UTF-8 text") from error
+    if len(text) > MOST_CHARACTERS or _DEEP_KEY.search(text):
+        raise ConfigError(path, "is too long, or has a key of over 20 parts", "shorten it")
     try:
         values = tomllib.loads(text)
     except ValueError as error:  # also a number of thousands of digits

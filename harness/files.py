@@ -54,6 +54,11 @@ _HERE = f"{zlib.crc32(platform.node().encode()):08x}"
 ABANDONED_SECONDS = 24 * 3600
 """What nobody wrote to for so long is a killed process's."""
 
+MOST_UNPACKED = 200
+"""A file may unpack to so many times its size (tables: 3 to 20 times) …"""
+ALWAYS_UNPACKED = 1 << 28
+"""… and to so many bytes in any case."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -118,6 +123,14 @@ def cut_torn_line(stream: BinaryIO) -> None:
     stream.seek(0)
     stream.seek(stream.read().rfind(b"\n") + 1)
     stream.truncate()
+
+
+def require_no_bomb(path: Path, size: int) -> None:
+    """A DataError if what the file holds takes too many bytes once it is unpacked."""
+    most = max(ALWAYS_UNPACKED, MOST_UNPACKED * path.stat().st_size)
+    if size > most:
+        found = f"unpacks to more than {most / 2**30:.2g} GB from {path.stat().st_size:,} bytes"
+        raise DataError(path, found, "unpack it yourself if you trust it")
 
 
 def digest(*parts: str | bytes) -> str:

@@ -7,15 +7,15 @@ one is accepted: another tool wrote it, or an earlier version.
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.errors import UserError, WorkspaceError
-from harness.files import replacing, write_text
+from harness.errors import DataError, UserError, WorkspaceError
+from harness.files import replacing, require_file, require_no_bomb, write_text
 
 _PREFIX = b"harness."
 _NOTED = _PREFIX + b"crc32"
@@ -106,13 +106,45 @@ def write_parquet(path: Path, table: Any) -> None:
         pq.write_table(table.replace_schema_metadata(noted), temporary)
 
 
-def read_parquet(path: Path) -> Any:
-    """Return the Arrow table in a file; any exception if it is damaged (see ``reading``)."""
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """Return all columns of a Parquet file, or those named, as Arrow's table.
+
+    A DataError, before they fill the memory, if they unpack to too much or hold lists. What is
+    damaged raises an OSError or a ValueError, as Arrow's own errors are.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.ParquetFile(path).read()  # no columns out of folder names such as "fold=1"
+    require_file(path)
+    schema = pq.read_schema(path)
+    names, kinds = schema.names, dict(zip(schema.names, schema.types, strict=True))
+    asked = names if columns is None else list(columns)
+    for name in asked:
+        boundless = pa.types.is_nested, pa.types.is_fixed_size_binary
+        if names.count(name) > 1 or any(is_kind(kinds[name]) for is_kind in boundless):
+            why = f"has two columns {name!r}, or one of {kinds[name]}"
+            raise DataError(path, why, "save one column of numbers or texts of that name")
+    # texts are read as codes: until their lengths are known, none takes its room twice
+    with pq.ParquetFile(path, read_dictionary=asked) as file:
+        groups = map(file.metadata.row_group, range(file.num_row_groups))
+        chunks = (group.column(i) for group in groups for i in range(group.num_columns))
+        known = set(asked)
+        values = sum(chunk.num_values for chunk in chunks if chunk.path_in_schema in known)
+        require_no_bomb(path, 4 * values)
+        table = file.read(asked, use_threads=False)  # a page at a time, which cannot be too large
+    found, size = {}, 0
+    for name in asked:
+        found[name] = column = table[name]
+        if pa.types.is_dictionary(column.type):
+            for piece in column.chunks:
+                lengths = pc.binary_length(piece.dictionary).take(piece.indices)
+                size += pc.sum(lengths).as_py() or 0
+            require_no_bomb(path, size)
+            found[name] = column.cast(column.type.value_type)
+    table = pa.table(found).replace_schema_metadata(table.schema.metadata)
     noted = (table.schema.metadata or {}).get(_NOTED)
-    if noted is not None and noted != _content(table):
+    if columns is None and noted is not None and noted != _content(table):
         raise ValueError("its checksum is another")
     return table
 

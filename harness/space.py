@@ -119,9 +119,7 @@ class TuneSection(Section):
                 fitted[name] = _fitted(name, axis)
             except ValueError as error:
                 raise _at(name, error) from None
-        for name in fitted:
-            if _depends_on(name, name, fitted):
-                raise _at(name, ValueError("'when' depends on itself in the end"))
+        list(_in_order(fitted))
         return fitted
 
     def with_options(self, **options: Any) -> "TuneSection":
@@ -202,21 +200,15 @@ def _alternatives(values: Any) -> list[Any]:
     return values if isinstance(values, list) else [values]
 
 
-def _depends_on(name: str, other: str, space: Mapping[str, Axis], depth: int = 0) -> bool:
-    """Whether the axis looks, over others, at ``other``."""
-    if depth > len(space) or name not in space:
-        return False
-    return any(
-        seen == other or _depends_on(seen, other, space, depth + 1) for seen in space[name].when
-    )
-
-
 def _in_order(space: Mapping[str, Axis]) -> Iterator[str]:
+    """The names, what ``when`` looks at first; an error where that leads in a circle."""
     left = dict(space)
     while left:
-        name = next(n for n, axis in left.items() if not any(other in left for other in axis.when))
-        del left[name]
-        yield name
+        free = [n for n, axis in left.items() if not any(other in left for other in axis.when)]
+        if not free:
+            raise _at(next(iter(left)), ValueError("'when' depends on itself in the end"))
+        del left[free[0]]
+        yield free[0]
 
 
 def _is_whole(number: float) -> bool:

@@ -46,7 +46,7 @@ def test_a_full_disk_is_said_of_the_file(
 
 
 def test_an_unknown_error_of_the_system_is_a_bug() -> None:
-    assert as_user_error(OSError(5, "Input/output error", "x")) is None
+    assert as_user_error(OSError(25, "Inappropriate ioctl for device", "x")) is None
     assert as_user_error(KeyError("x")) is None
 
 

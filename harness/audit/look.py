@@ -16,7 +16,7 @@ from PIL import Image
 from harness.competition import Rendering
 from harness.data.images import USUAL, Pixels, any_transparent, decode
 from harness.errors import DataError
-from harness.files import digest, file_digest, replacing
+from harness.files import digest, file_digest, replacing, require_no_bomb
 from harness.records import reading
 
 SIDE = 128
@@ -113,12 +113,13 @@ def cached_looks(
         file.open("rb") as stream,  # which numpy leaves open if it is damaged
         np.load(stream) as stored,
     ):
+        require_no_bomb(file, sum(part.file_size for part in stored.zip.infolist()))
         kept = Looks(**stored)
         if {len(column) for column in vars(kept).values()} == {len(paths)}:
             return kept
     looks = look_at(paths, embed, progress, rendering=rendering)
-    with replacing(file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **vars(looks))
+    with replacing(file) as temporary, temporary.open("wb") as written:
+        np.savez(written, **vars(looks))
     return looks
 
 

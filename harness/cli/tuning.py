@@ -177,9 +177,10 @@ def apply(setup: "Setup", study: "Study", tools: "Tools", display: Display, *, f
     winner = best[0].model
     found = verdict(setup, study, tools)
     if winner.name != setup.model.name and not force and not (found and found.supported):
-        why = f"it gains {gain_of(found)}" if found else "it is not judged yet"
-        fix = "keep the default, set [tune] seeds = 2 or more where it is 1"
-        fix = fix if found else "run `python -m harness tune`"
+        why, fix = "it is not judged yet", "run `python -m harness tune`"
+        if found:
+            why, fix = f"it gains {gain_of(found)}", "keep the default"
+            fix += ", set [tune] seeds = 2 or more" if found.seeds == 1 else ""
         raise WorkspaceError(
             setup.folder,
             f"does not support its best trial, {winner.name!r}: {why}",

@@ -8,12 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from harness.errors import DataError
-from harness.files import require_file
+from harness.files import require_file, require_no_bomb
 
-MOST_UNPACKED = 200
-"""A zip member may unpack to so many times its packed size (tables: 3 to 20 times) …"""
-ALWAYS_UNPACKED = 1 << 28
-"""… and to so many bytes in any case."""
 ENCRYPTED = 1
 """The bit of a zip member's flags that says so."""
 
@@ -43,14 +39,7 @@ def open_csv(path: Path) -> Iterator[IO[bytes]]:
             raise DataError(
                 path, f"holds {member.filename!r}, which leads out of it", "do not trust this file"
             )
-        most = max(ALWAYS_UNPACKED, MOST_UNPACKED * member.compress_size)
-        if member.file_size > most:
-            raise DataError(
-                path,
-                f"would unpack to {member.file_size / 2**30:.1f} GB, "
-                f"{member.file_size // max(1, member.compress_size)} times its size",
-                "unpack it yourself if you trust it",
-            )
+        require_no_bomb(path, member.file_size)
         if member.flag_bits & ENCRYPTED:
             raise DataError(path, "is encrypted", "unpack it yourself")
         try:

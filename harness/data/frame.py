@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from harness.data.csvfile import open_csv
 from harness.errors import DataError, nearest
 from harness.files import require_file
+from harness.records import read_parquet
 from harness.text import comparable, in_one_spelling
 
 _TEXT = pa.large_string()  # the shorter kind holds no more than 2 GB
@@ -64,8 +65,8 @@ def read_columns(
         require_column(header, name, path)
     wanted = list(dict.fromkeys(columns)) if columns is not None else header
     with _readable(path):
-        read = _parquet if is_parquet(path) else _csv
-        table = read(path, own, [own_name[name] for name in wanted])
+        asked = [own_name[name] for name in wanted]
+        table = read_parquet(path, asked) if is_parquet(path) else _csv(path, own, asked)
         if not len(table):
             raise DataError(path, "has a header and no rows", "it needs at least one row")
         found = {name: _text(table[own_name[name]]) for name in wanted}
@@ -183,11 +184,6 @@ def _may_quote(path: Path) -> bool:
         return True
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(b'"') >= 0
-
-
-def _parquet(path: Path, _: Sequence[str], wanted: Sequence[str]) -> Any:
-    # as a single file: columns are not to be made of folder names such as "fold=1"
-    return pyarrow.parquet.ParquetFile(path).read(columns=list(wanted))
 
 
 def _text(column: Any) -> Column:

@@ -19,6 +19,8 @@ EXTRA = f"{FOLDER}/extra.csv"
 FINDINGS = f"{FOLDER}/findings.parquet"
 SUMMARY = f"{FOLDER}/summary.txt"
 MAPS = f"{FOLDER}/maps"
+EARLIER = ("corrections.csv", "extra.csv", "audit.parquet")
+"""What an earlier version kept these in, in data/: `adopt` looks there."""
 _ADDED = re.compile(r"extra/[0-9a-f]{32}(\.\w+)?")
 """The names that `add` gives to pictures."""
 

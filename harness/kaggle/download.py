@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from harness.data.state import EARLIER
 from harness.display import Display
 from harness.errors import DataError, KaggleError, Unanswered
-from harness.files import to_write, write_text
+from harness.files import require_file, require_no_bomb, to_write, write_text
 from harness.kaggle.seam import Kaggle
 from harness.kaggle.wire import PAUSES, answered
 
@@ -77,8 +78,8 @@ def unpack(archive: Path, folder: Path, display: Display) -> dict[str, int]:
     """Every member under ``folder``, whose bytes its checksum vouches for; their sizes by name.
 
     A DataError, before anything is written, if a member would leave the folder, is a link or is
-    encrypted, if two would be one file, or if the disk lacks the room. Members that are there
-    already, by size and checksum, are left alone.
+    encrypted, if two would be one file, if they are too large for the archive, or if the disk lacks
+    the room. Members that are there already, by size and checksum, are left alone.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -89,6 +90,7 @@ def unpack(archive: Path, folder: Path, display: Display) -> dict[str, int]:
                 for member, target in zip(members, targets, strict=True)
                 if not _is_there(target, member)
             ]
+            require_no_bomb(archive, sum(member.file_size for member in members))
             _require_room(folder, sum(member.file_size for member, _ in missing))
             with display.progress("unpacking", len(missing), "files") as advance:
                 for done, (member, target) in enumerate(missing, 1):
@@ -198,11 +200,14 @@ def _targets(archive: Path, members: list[zipfile.ZipInfo], folder: Path) -> lis
 
 
 def _inside(folder: Path, name: str, archive: Path) -> Path:
-    """Where that member goes; a DataError if that is outside of the folder, or its note."""
+    """Where that member goes; a DataError if that is outside of the folder, is spelled in an odd
+    way, or is a file of the harness's own."""
     path = PurePosixPath(name)
-    odd = "\\" in name or ":" in name or "\0" in name
-    if odd or path.is_absolute() or ".." in path.parts or name in ("", ".", NOTE):
-        raise DataError(archive, f"holds the unsafe name {name!r}", "unpack it by hand")
+    odd = "\\" in name or ":" in name or "\0" in name or name != path.as_posix()
+    if odd or path.is_absolute() or ".." in path.parts or name.casefold() in (".", NOTE, *EARLIER):
+        raise DataError(
+            archive, f"holds the unsafe name {name!r}", "unpack it by hand, without that file"
+        )
     target = folder / path
     if not target.parent.resolve().is_relative_to(folder.resolve()):  # through a link that is there
         raise DataError(archive, f"{name!r} leads out of {folder}", "remove the link there")
@@ -254,6 +259,7 @@ def _part_note(archive: Path) -> Path:
 
 
 def _read(note: Path) -> dict[str, Any] | None:
+    require_file(note)
     try:
         return json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):

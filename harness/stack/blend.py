@@ -77,7 +77,7 @@ def blend_from_json(record: dict[str, Any]) -> Blend:
             rule=rule_class.from_json(record),
         )
         damaged = blend.task not in KINDS or not blend.rule.fits(blend.members, blend.targets)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise _damaged(record, f"{type(error).__name__}: {error}") from error
     if damaged:
         raise _damaged(record, "its numbers do not have the shapes that its members need")

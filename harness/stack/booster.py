@@ -6,13 +6,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from harness.predict.plan import Kind
+from harness.errors import WorkspaceError
+from harness.predict.plan import KINDS, Kind
 from harness.stack.inner import splits_enough, thinned
 from harness.stack.link import from_logits, to_logits
 from harness.stack.problem import Array, Problem, Rows
 from harness.stack.rules import Average
 
 MOST_TREES = 200
+LEAVES = 4
 PATIENCE = 10
 THREADS_WORTH = 1_000_000
 """Numbers from which a second thread gains more than it costs."""
@@ -23,7 +25,8 @@ ROWS_ENOUGH = 20_000
 @dataclass(frozen=True, eq=False)
 class Booster:
     """Gradient-boosted trees, kept as LightGBM's own model text: one for all classes, or one a
-    label; none when the inner folds found no tree worth having.
+    label; none when the inner folds found no tree worth having. LightGBM does not read it again:
+    its reader trusts what it reads.
 
     ``base`` is what the trees correct, in logits. ``prior`` (targets,) are the class shares of the
     rows it was fitted on, ``order`` the members' order in the features, ``columns`` the number of
@@ -47,10 +50,8 @@ class Booster:
         if not self.models and base is not None:
             return base
         features = _features(kind, predictions, metadata, self.prior, self.order, self.columns)
-        scores = [
-            _load(model).predict(features, raw_score=True, num_threads=1) for model in self.models
-        ]
-        raw = np.asarray(scores[0]) if scores[0].ndim == 2 else np.stack(scores, axis=1)
+        columns = np.ascontiguousarray(features.T, np.float64)
+        raw = np.hstack([_scores(model, columns) for model in self.models])
         if base is not None:
             raw += _base_scores(kind, base)
         if kind == "classes" and predictions.shape[2] == 2:
@@ -60,7 +61,8 @@ class Booster:
 
     def fits(self, members: int, targets: int) -> bool:
         return (
-            sorted(self.order) == list(range(members))
+            len(self.order) == members > 0
+            and sorted(self.order) == list(range(members))
             and len(self.prior) == targets
             and (len(self.models) in (1, targets) or (not self.models and self.base is not None))
             and (self.base is None or self.base.fits(members, targets))
@@ -77,13 +79,19 @@ class Booster:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
-        return cls(
+        booster = cls(
             tuple(str(model) for model in record["models"]),
             tuple(float(share) for share in record["prior"]),
             tuple(int(member) for member in record["order"]),
             int(record["columns"]),
             None if record["base"] is None else Average.from_json(record["base"]),
         )
+        members, targets = int(record["members"]), int(record["targets"])
+        if booster.fits(members, targets):  # so that no row is the first to find a wrong feature
+            nothing = np.zeros((members, 0, targets)), np.zeros((0, booster.columns))
+            if booster.apply(KINDS[record["task"]], *nothing).shape != (0, targets):
+                raise ValueError("the trees are for other targets")
+        return booster
 
 
 def fit_booster(problem: Problem, rows: Rows, seed: int, base: Average | None = None) -> Booster:
@@ -143,7 +151,7 @@ def _fit_trees(
     parameters = {
         **objective,
         "learning_rate": 0.1,
-        "num_leaves": 4,
+        "num_leaves": LEAVES,
         "min_data_in_leaf": max(5, min(100, len(target) // 50)),
         "lambda_l2": 10.0,
         "feature_fraction": 0.2,
@@ -198,9 +206,8 @@ def _features(
     members = predictions[list(order)]
     if kind == "classes" and members.shape[2] == 2:
         members, prior = members[:, :, 1:], prior[1:]
-    rows = members.shape[1]
     mean = members.mean(axis=0)
-    parts = [members.transpose(1, 0, 2).reshape(rows, -1), mean]
+    parts = [*members, mean]
     if kind == "classes" and len(prior) > 1:
         best_two = np.partition(members, -2, axis=2)[:, :, -2:]
         lift = mean / np.maximum(prior, 1e-3)
@@ -210,7 +217,8 @@ def _features(
         parts += [members.std(axis=0)]
     given = 0 if metadata is None else metadata.shape[1]
     if given < columns:
-        raise ValueError(f"this blend needs {columns} metadata columns, not {given}")
+        found = f"needs {columns} columns of metadata, and there are {given}"
+        raise WorkspaceError("the blend", found, "run `stack` again")
     if columns and metadata is not None:
         parts.append(metadata)
     return np.concatenate(parts, axis=1, dtype=np.float32)
@@ -224,8 +232,71 @@ def _prior(problem: Problem, rows: Rows) -> tuple[float, ...]:
     return tuple(float(mean) for mean in truth.reshape(len(rows), -1).mean(axis=0))
 
 
-@lru_cache(maxsize=64)
-def _load(model: str) -> Any:
-    import lightgbm
+def _scores(model: str, features: Array) -> Array:
+    """Return the raw scores (rows, scores) of ``features`` (features, rows).
 
-    return lightgbm.Booster(model_str=model)
+    They equal LightGBM's own to the last bit: float64, summed in the order of the trees.
+    """
+    outputs, trees = _read_trees(model)
+    missing = np.isnan(features)
+    scores = np.zeros((outputs, features.shape[1]))
+    for number, (splits, leaves) in enumerate(trees):
+        outcomes = np.zeros(features.shape[1], np.uint8)
+        for split, (feature, threshold, missing_left) in enumerate(splits):
+            left = features[feature] <= threshold
+            if missing_left:
+                left |= missing[feature]
+            outcomes |= left.astype(np.uint8) << split
+        scores[number % outputs] += leaves[outcomes]
+    return scores.T
+
+
+_Split = tuple[int, float, bool]
+"""A feature, the threshold up to which a row goes left, and whether a row without a number does."""
+
+
+@lru_cache(maxsize=64)
+def _read_trees(model: str) -> tuple[int, list[tuple[list[_Split], Array]]]:
+    """Return the number of scores a row, and the trees, which add to these in turn.
+
+    A tree is its splits, and the value of the leaf that each combination of their outcomes leads
+    to (2^splits,): bit i of its index says that split i sends the row left. ValueError or KeyError
+    where LightGBM has not written the text after ``_fit_trees``.
+    """
+    head, *blocks = model.partition("\nend of trees")[0].split("\nTree=")
+    outputs = int(_fields(head)["num_tree_per_iteration"])
+    if outputs < 1 or not blocks or len(blocks) % outputs:
+        raise ValueError(f"{len(blocks)} trees cannot add to {outputs} scores in turn")
+    return outputs, [_tree(_fields(block)) for block in blocks]
+
+
+def _tree(fields: dict[str, str]) -> tuple[list[_Split], Array]:
+    features, kinds, lefts, rights = (
+        [*map(int, fields[name].split())]
+        for name in ("split_feature", "decision_type", "left_child", "right_child")
+    )
+    thresholds, leaves = ([*map(float, fields[n].split())] for n in ("threshold", "leaf_value"))
+    splits = len(features)
+    # 8 of a kind: NaN is a value of its own, and 2: it goes left; else it is 0. 1 are categories
+    sound = {0, 2, 8, 10}.issuperset(kinds) and fields["is_linear"] == "0"
+    sound &= splits < LEAVES and bool(np.isfinite(leaves).all()) and min(features, default=0) >= 0
+    for values in (kinds, lefts, rights, thresholds, leaves[1:]):
+        sound &= len(values) == splits
+    for split, child in (*enumerate(lefts), *enumerate(rights)):  # each walk comes to an end
+        sound &= split < child < splits or -len(leaves) <= child < 0
+    if not sound:
+        raise ValueError("a tree is none that is fitted here")
+    results = np.empty(1 << splits)
+    for outcomes in range(1 << splits):
+        node = 0 if splits else -1
+        while node >= 0:
+            node = (lefts if outcomes >> node & 1 else rights)[node]
+        results[outcomes] = leaves[~node]
+    missing = [
+        kind == 10 if kind & 8 else at >= 0 for kind, at in zip(kinds, thresholds, strict=True)
+    ]
+    return [*zip(features, thresholds, missing, strict=True)], results
+
+
+def _fields(block: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in block.splitlines() if "=" in line)

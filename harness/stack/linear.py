@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from harness.errors import WorkspaceError
 from harness.predict.plan import Kind
 from harness.stack.inner import inner_splits, splits_enough, thinned
 from harness.stack.link import from_logits, to_logits
@@ -157,7 +158,8 @@ def _features(
         features = logits.transpose(2, 1, 0)
     given = 0 if metadata is None else metadata.shape[1]
     if given < len(centre):
-        raise ValueError(f"this blend needs {len(centre)} metadata columns, not {given}")
+        found = f"needs {len(centre)} columns of metadata, and there are {given}"
+        raise WorkspaceError("the blend", found, "run `stack` again")
     extra = np.ones((rows, len(centre) + 1), dtype=np.float32)
     if len(centre) and metadata is not None:
         extra[:, :-1] = np.nan_to_num((metadata - centre) / spread)

@@ -111,6 +111,8 @@ def rehearse(
         process.kill()
         process.wait()
         told.join(timeout=5)  # its last lines, too
+        if process.stdout:
+            process.stdout.close()
     path = folder / "submissions" / f"{NAME}.csv"
     sidecar = read_sidecar(path) if path.exists() else None
     found = Rehearsal(seconds, budget, process.returncode, _peak_bytes(), rows, sidecar)

@@ -1,9 +1,10 @@
 """The methods that draw at random or learn from what was tried: Optuna's, with our spaces."""
 
 import json
+import math
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -22,7 +23,7 @@ from harness.errors import ConfigError
 from harness.files import digest
 from harness.model import ModelSection
 from harness.space import Axis, Pruner, TuneSection, Values
-from harness.tune.spaces import Axes, applies, draw
+from harness.tune.spaces import Axes, applies, draw, share_of, value_at
 
 Scalar = str | int | float | bool
 
@@ -82,14 +83,10 @@ def sampler(section: TuneSection, axes: Axes) -> BaseSampler:
     prior = Prior(axes, section.seed)
     if section.method == "bayes" and not section.gaussian:
         conditional = any(axis.when for axis in axes.values())
-        return Reseeded(
-            section.seed, lambda s: TPESampler(seed=s, multivariate=True, group=conditional)
-        )
+        return _reseeded(TPESampler, section.seed, multivariate=True, group=conditional)
     if section.method == "bayes":
-        return Reseeded(
-            section.seed,
-            lambda s: GPSampler(seed=s, independent_sampler=prior, warn_independent_sampling=False),
-        )
+        fallback = {"independent_sampler": prior, "warn_independent_sampling": False}
+        return _reseeded(GPSampler, section.seed, **fallback)
     if section.method == "evolution":
         if sum(axis.numeric and not axis.when for axis in axes.values()) < 2:
             raise ConfigError(
@@ -97,15 +94,7 @@ def sampler(section: TuneSection, axes: Axes) -> BaseSampler:
                 "evolution needs two settings that are numbers and have no 'when'",
                 "add one, or use zoom or bayes",
             )
-        return Reseeded(
-            section.seed,
-            lambda s: CmaEsSampler(
-                seed=s,
-                independent_sampler=prior,
-                warn_independent_sampling=False,
-                consider_pruned_trials=True,
-            ),
-        )
+        return Evolution(axes, section.seed)
     return prior
 
 
@@ -115,15 +104,11 @@ class Prior(BaseSampler):
     def __init__(self, axes: Axes, seed: int) -> None:
         self._axes, self._seed = axes, seed
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, *_: Any, **__: Any) -> dict[str, BaseDistribution]:
         """Nothing depends on anything."""
         return {}
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    def sample_relative(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Nothing depends on anything."""
         return {}
 
@@ -142,53 +127,74 @@ class Prior(BaseSampler):
         return encode(axis, draw(axis, generator))
 
 
-class Reseeded(BaseSampler):
-    """A sampler made anew for each trial, with a seed of the trial's own.
+class Evolution(Prior):
+    """CMA-ES (Hansen 2016), computed anew from the trials that ended; nothing of it is stored.
 
-    Several processes on one study would else draw the same: each would begin with the one seed.
+    Optuna's own sampler keeps it in the study as a pickle, which whoever writes to the study could
+    replace by a program.
     """
 
-    def __init__(self, seed: int, make: Callable[[int], BaseSampler]) -> None:
-        self._seed, self._make = seed, make
-        self._inner = _quietly(make, seed)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Another seed for each trial."""
-        seed = int(digest("trial", str(self._seed), str(trial.number))[:7], 16)
-        self._inner = _quietly(self._make, seed)
-        self._inner.before_trial(study, trial)
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """As the sampler says."""
-        return self._inner.infer_relative_search_space(study, trial)
+    def infer_relative_search_space(self, *_: Any, **__: Any) -> dict[str, BaseDistribution]:
+        """The numbers that are searched in every trial; the others have their priors."""
+        always = {name: axis for name, axis in self._axes.items() if axis.numeric and not axis.when}
+        return {name: distribution(axis) for name, axis in always.items()}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """As the sampler says."""
-        return self._inner.sample_relative(study, trial, search_space)
+        """Return the trial's numbers together, after a generation for every so many trials."""
+        from cmaes import CMA
 
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """As the sampler says."""
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+        axes = [self._axes[name] for name in search_space]
+        seed, cube = _seed_of(self._seed, trial), np.tile([0.0, 1.0], (len(axes), 1))
+        cma = CMA(np.full(len(axes), 0.5), 1 / 6, cube, 10 * len(axes), seed)
+        told = []
+        for one in filter(is_done, study.get_trials(deepcopy=False)):
+            shares = np.array([*map(share_of, axes, map(one.params.get, search_space))])
+            if np.isfinite(
+                [*shares, last_loss(one)]
+            ).all():  # a study is a file: it may hold anything
+                told.append((shares, last_loss(one)))
+        for end in range(cma.population_size, len(told) + 1, cma.population_size):
+            cma.tell(told[end - cma.population_size : end])
+        return dict(zip(search_space, map(value_at, axes, cma.ask().tolist()), strict=True))
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
-        """As the sampler says."""
-        self._inner.after_trial(study, trial, state, values)
+
+def _reseeded(kind: Any, seed: int, **options: Any) -> BaseSampler:
+    """A sampler of that kind, made anew for each trial with a seed of the trial's own.
+
+    Several processes on one study would else draw the same: each would begin with the one seed.
+    """
+
+    class Reseeded(kind):  # type: ignore[misc]
+        def __init__(self, seed: int) -> None:
+            with warnings.catch_warnings():  # that an option is experimental is for us to know
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                super().__init__(seed=seed, **options)
+
+        def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+            self.__init__(_seed_of(seed, trial))  # type: ignore[misc]
+            super().before_trial(study, trial)
+
+    sampler: BaseSampler = Reseeded(seed)
+    return sampler
 
 
-def _quietly(make: Callable[[int], BaseSampler], seed: int) -> BaseSampler:
-    with warnings.catch_warnings():  # that an option is experimental is for us to know
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return make(seed)
+def _seed_of(seed: int, trial: FrozenTrial) -> int:
+    """Another seed for each trial, the same in every process."""
+    return int(digest("trial", str(seed), str(trial.number))[:7], 16)
+
+
+def is_done(trial: FrozenTrial) -> bool:
+    """Whether the trial counts: it ended by itself."""
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def last_loss(trial: FrozenTrial) -> float:
+    """Its loss on the folds that it was given; infinity where it has none."""
+    if trial.state == TrialState.COMPLETE and trial.value is not None:
+        return trial.value
+    return trial.intermediate_values[trial.last_step] if trial.last_step else math.inf
 
 
 def pruner(kind: Pruner, folds: int) -> optuna.pruners.BasePruner:

@@ -7,8 +7,8 @@ import optuna
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from harness.tune.methods import decoded
-from harness.tune.search import folds_done, last_loss
+from harness.tune.methods import decoded, last_loss
+from harness.tune.search import folds_done
 from harness.tune.setup import Setup
 from harness.tune.tables import Row
 

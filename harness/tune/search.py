@@ -18,7 +18,7 @@ from harness.locks import holding
 from harness.metrics import Metric
 from harness.model import ModelSection
 from harness.space import Values
-from harness.tune.methods import A_FOLD, PLANNED, decoded, encode, suggest
+from harness.tune.methods import A_FOLD, PLANNED, decoded, encode, is_done, last_loss, suggest
 from harness.tune.setup import Predictions, Rows, Setup
 from harness.tune.spaces import grid
 from harness.tune.study import ask_lock, claimed, is_here, revive, trial_lock
@@ -197,18 +197,6 @@ class Search:
             with holding(trial_lock(self.setup, trial.number)):
                 return
         time.sleep(ELSEWHERE)
-
-
-def is_done(trial: FrozenTrial) -> bool:
-    """Whether the trial counts: it ended by itself."""
-    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-def last_loss(trial: FrozenTrial) -> float:
-    """Its loss on the folds that it was given; infinity where it has none."""
-    if trial.state == TrialState.COMPLETE and trial.value is not None:
-        return trial.value
-    return trial.intermediate_values[trial.last_step] if trial.last_step else math.inf
 
 
 def folds_done(trial: FrozenTrial) -> float:

@@ -65,9 +65,8 @@ def draw(axis: Axis, generator: np.random.Generator) -> Any:
     """A value at random by the axis's prior: uniform, log-uniform or the normal one."""
     if axis.choices is not None:
         return axis.choices[int(generator.integers(len(axis.choices)))]
-    low, high = axis.span
     if axis.integer and axis.normal is None and not axis.log:
-        return int(low + (axis.step or 1) * generator.integers(_count(axis)))
+        return int(axis.span[0] + (axis.step or 1) * generator.integers(_count(axis)))
     first, last = (_scaled(axis, end) for end in _widened(axis))
     if axis.normal is None:
         drawn = generator.uniform(first, last)
@@ -75,10 +74,21 @@ def draw(axis: Axis, generator: np.random.Generator) -> Any:
         mean, deviation = _scaled(axis, axis.normal[0]), (last - first) / 6
         share = generator.uniform(ndtr((first - mean) / deviation), ndtr((last - mean) / deviation))
         drawn = mean + deviation * float(ndtri(share))
-    value = math.exp(drawn) if axis.log else drawn
-    if axis.step is None and not axis.integer:
-        return min(max(value, low), high)
-    return nearest_value(axis, value)
+    return _valued(axis, drawn)
+
+
+def share_of(axis: Axis, value: Any) -> float:
+    """Where a value lies between the axis's ends, on its own scale, from 0 to 1; NaN outside."""
+    first, last = (_scaled(axis, end) for end in _widened(axis))
+    if not (isinstance(value, int | float) and axis.span[0] <= value <= axis.span[1]):
+        return math.nan
+    return (_scaled(axis, value) - first) / (last - first)
+
+
+def value_at(axis: Axis, share: float) -> Number:
+    """The inverse of ``share_of``, as near as the axis has values."""
+    first, last = (_scaled(axis, end) for end in _widened(axis))
+    return _valued(axis, first + share * (last - first))
 
 
 def _count(axis: Axis) -> int:
@@ -95,6 +105,14 @@ def _widened(axis: Axis) -> tuple[float, float]:
 
 def _scaled(axis: Axis, value: float) -> float:
     return math.log(value) if axis.log else value
+
+
+def _valued(axis: Axis, scaled: float) -> Number:
+    """The value that the axis has next to that one of its scale."""
+    value, (low, high) = math.exp(scaled) if axis.log else scaled, axis.span
+    if axis.step is None and not axis.integer:
+        return min(max(value, low), high)
+    return nearest_value(axis, value)
 
 
 def settings(model: ModelSection, values: Values) -> ModelSection:

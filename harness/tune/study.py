@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from harness.errors import ConfigError
-from harness.files import cut_torn_line, database_to_write
+from harness.files import cut_torn_line, database_to_write, require_file
 from harness.locks import holding, trying
 from harness.tune.methods import pruner, sampler
 from harness.tune.setup import Setup
@@ -69,6 +69,7 @@ def _storage(where: str, root: Path) -> BaseStorage:
         raise ConfigError("competition.toml [tune]", found, "name a file in it, or a variable")
     if "://" not in where:
         path = database_to_write(root / (rest if scheme == "journal" and colon else where))
+        require_file(path)
         if scheme == "journal" and colon:
             lock = JournalFileSymlinkLock(str(path))
             backend = JournalFileBackend(str(path), lock)

@@ -1,11 +1,16 @@
 """The only reader and writer of folds/, models/, oof/ and submissions/."""
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.competition import FILE_NAME, Competition, load_competition
 from harness.errors import WorkspaceError
-from harness.files import protect
+from harness.files import protect, require_file
+
+OWN = ("audit", "folds", "kernel", "models", "oof", "submissions", "tune", ".cache")
+"""The folders that hold nothing but files which the harness reads or writes."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +22,29 @@ class Workspace:
 
     @classmethod
     def open(cls, root: Path) -> "Workspace":
-        """The workspace in that folder; a ConfigError if its competition.toml is not sound."""
-        competition = load_competition(root / FILE_NAME)
+        """The workspace in that folder; a ConfigError if its competition.toml is not sound.
+
+        A DataError if a pipe or a device lies where its stages keep their files.
+        """
+        workspace = cls(root, load_competition(root / FILE_NAME))
+        workspace._require_files()
         protect(root)
-        return cls(root, competition)
+        return workspace
+
+    def _require_files(self) -> None:
+        """Here, and not where a file is opened: libraries open some, and might wait for ever."""
+        waiting, seen = [str(self.root / name) for name in OWN], set()
+        while waiting:
+            folder = waiting.pop()
+            if (place := os.path.realpath(folder)) in seen:  # links may lead in a circle
+                continue
+            seen.add(place)
+            with suppress(OSError):  # what cannot be listed is told by who needs it
+                for entry in list(os.scandir(folder)):
+                    if entry.is_dir():
+                        waiting.append(entry.path)
+                    elif not entry.is_file():
+                        require_file(Path(entry.path))
 
     def data_to_fill(self) -> Path:
         """data/, to lay files out in; a WorkspaceError if it is a link to other people's files."""

@@ -102,6 +102,9 @@ class Ensemble:
         if self.rows < 1:
             raise ValueError("it was measured on no row")
         json.dumps(self.blend, allow_nan=False)  # a ValueError where a number is none
+        shape = self.blend.get("members"), self.blend.get("targets")
+        if shape != (len(self.members), len(self.targets)):
+            raise ValueError("the blend is for other members or targets")
 
     @property
     def chosen(self) -> Score:

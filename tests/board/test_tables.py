@@ -44,7 +44,7 @@ ENSEMBLE = Ensemble(
     reason="weighted is chosen: the simplest ensemble is also the best.",
     diversity=("Most alike: a and b.",),
     fold_models=("Not measured.",),
-    blend={},
+    blend={"members": 2, "targets": 2},
     decision=Decision(),
     fold_decisions=(),
     runs=("", ""),
@@ -148,6 +148,7 @@ MANY = replace(
     member_seconds=(12345.0,) * 40,
     weights=((),) * 40,
     runs=("",) * 40,
+    blend={"members": 40, "targets": 2},
     scores=(*(score(f"bagged_method_{i}", 0.5) for i in range(20)), score("weighted", 0.4)),
     diversity=("A sentence that takes up more than one line of eighty characters. " * 2,) * 30,
 )

@@ -44,7 +44,7 @@ def world(*costs: MemberCost, given: tuple[str, ...] = ()) -> tuple[Ensemble, Pr
         "inputs": "i",
         "task": "multiclass",
         "metric_digest": "m",
-        "blend": {},
+        "blend": {"members": len(names), "targets": 3},
         "decision": Decision(),
         "fold_decisions": (),
     }

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,8 @@ def test_the_helping_processes_are_told_and_waited_for(
     class Now:
         """A thread that does its work at once."""
 
-        def __init__(self, target: object, args: object, daemon: bool) -> None:
-            self.work = lambda: target(*args)  # type: ignore[operator, misc]
+        def __init__(self, target: Callable[[], None], daemon: bool) -> None:
+            self.work = target
 
         def start(self) -> None:
             self.work()
@@ -57,7 +58,7 @@ def test_the_helping_processes_are_told_and_waited_for(
             happened.append("heard out")
 
     monkeypatch.setattr(subprocess, "Popen", Helper)
-    monkeypatch.setattr("harness.cli.training.Thread", Now)
+    monkeypatch.setattr("harness.display.Thread", Now)
     monkeypatch.setattr("harness.train.jobs.train", interrupted)
     monkeypatch.setattr("torch.set_num_threads", lambda count: None)
     with pytest.raises(KeyboardInterrupt):

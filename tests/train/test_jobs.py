@@ -78,7 +78,7 @@ def test_a_training_that_diverges_is_told(
     harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict_by(
-        workspace, TUNED, 'lr = 1e30\nprecision = "fp32"\nchannels_last = true\ncompile = false'
+        workspace, TUNED, 'lr = 1e12\nprecision = "fp32"\nchannels_last = true\ncompile = false'
     )
     edit(workspace / "competition.toml", "epochs = 2", "epochs = 1")
     edit(workspace / "competition.toml", "batch_size = 8", "batch_size = 30")  # the only step
@@ -462,7 +462,7 @@ def test_a_run_is_repeated_from_its_record(
 def test_a_loss_that_is_no_number_goes_on_in_fp32_and_then_says_what_to_do(
     harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    only_tuned(workspace, 'precision = "bf16"\nlr = 1e30\nclip = 1e30')
+    only_tuned(workspace, 'precision = "bf16"\nlr = 1e12\nclip = 1e12')
     edit(workspace / "competition.toml", "epochs = 2", "epochs = 60")
     assert harness("fold") == 0
     assert harness("train") == 2
