@@ -240,7 +240,7 @@ def oof_metadata(path: Path) -> dict[str, str]:
 def _metadata(table: Any) -> dict[str, str]:
     stored = table.schema.metadata or {}
     return {
-        key.removeprefix(PREFIX).decode(): value.decode()
+        key.removeprefix(PREFIX).decode(errors="replace"): value.decode(errors="replace")
         for key, value in stored.items()
         if key.startswith(PREFIX)
     }
