@@ -26,6 +26,7 @@ from harness.workspace.oof import (
     views_of_run,
 )
 from harness.workspace.runs import (
+    fold_file,
     fold_files,
     fold_predictions_file,
     holdout_file,
@@ -123,11 +124,12 @@ def judge(member: Member, training: TrainingRows, problem: Problem, seed: int) -
     Writes models/<run>/holdout.json. A WorkspaceError names a member whose out-of-fold score is
     too good to be true.
     """
-    files = tuple(file.name for file in fold_files(member.folder)) if member.model else ()
+    files = fold_files(member.folder) if member.model else []
     predict = member.model.predict if member.model else "average"
-    count = len(files)
+    count = training.folds.repeats * training.folds.k if files else 0
     if member.model and member.model.fold_models:
         count = min(count, member.model.fold_models)
+    wanted = tuple(fold_file(member.folder, number) for number in range(count))
     scores = _scores(member, training, problem, seed)
     if scores is None:
         sentence = None
@@ -140,7 +142,7 @@ def judge(member: Member, training: TrainingRows, problem: Problem, seed: int) -
         if len(training.holdout_rows):
             why = "no predictions for it" if member.fold_models is None else "too few rows"
             sentence = f"{member.name}: not measured on the holdout ({why})."
-        return Judged(_weights(member, predict, files[:count]), sentence)
+        return Judged(_weights(member, predict, wanted), sentence)
     # another tool's prediction may be an average of any number of models
     repeats = training.folds.repeats if member.model else 1
     _require_no_leak(member, training, problem, scores, repeats, seed)
@@ -151,7 +153,7 @@ def judge(member: Member, training: TrainingRows, problem: Problem, seed: int) -
         record = {"metric": problem.metric.name, **asdict(scores), "taken": taken}
         write_holdout_scores(member.folder, record)
     sentence = _sentence(member.name, problem.metric.name, scores, count, predict, taken)
-    return Judged(_weights(member, taken, files[:count]), sentence)
+    return Judged(_weights(member, taken, wanted), sentence)
 
 
 def _read_member(
@@ -284,12 +286,16 @@ def _require_no_leak(
         )
 
 
-def _weights(member: Member, taken: str, fold_models: tuple[str, ...]) -> tuple[str, ...]:
+def _weights(member: Member, taken: str, fold_models: tuple[Path, ...]) -> tuple[str, ...]:
     if taken == "soup":
         return (soup_file(member.folder).name,)
     if taken == "refit":
         return (refit_file(member.folder).name,)
-    return fold_models
+    for file in fold_models:
+        if not file.exists():
+            fix = f"remove {member.path.name} and run `train`, which makes what is missing"
+            raise WorkspaceError(file, "is missing, and predictions are the mean of all", fix)
+    return tuple(file.name for file in fold_models)
 
 
 def _sentence(
