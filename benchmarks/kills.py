@@ -3,8 +3,8 @@
     python benchmarks/kills.py [--kills 200] [--seed 2026]
 
 Each verb runs on the tests' tiny workspace (tests/kills.py), from the state that the verbs before
-it left. It is killed right before a change of a file, at a place drawn at random (every third time a
-second kill follows), and run again. It must end with success, leave no temporary file, and leave
+it left. It is killed right before a change of a file, at a place drawn at random (every third time
+a second kill follows), and run again. It must end with success, leave no temporary file, and leave
 every file as an undisturbed run does, but for times and measurements. The verbs take turns, the
 quick ones more often.
 """
