@@ -1,5 +1,6 @@
 """Writing files so that a reader, or a power cut, never meets half of one."""
 
+import errno
 import hashlib
 import os
 import platform
@@ -163,14 +164,11 @@ def _remove_left_over(folder: Path) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    if os.name == "nt":  # asking would end it there
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is another user's
-        return True
+    if os.name != "nt":  # asking would end it there
+        try:
+            os.kill(process, 0)
+        except OSError as error:
+            return error.errno != errno.ESRCH
     return True
 
 

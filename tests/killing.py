@@ -83,6 +83,6 @@ def _changes(event: str, details: tuple[Any, ...]) -> bool:
 
 
 def append_many(path: Path, who: str) -> None:
-    """Write 300 corrections, one by one."""
-    for number in range(300):
+    """Write 1,000 corrections, one by one."""
+    for number in range(1000):
         append_corrections(path, Correction("2026-01-01", f"{who}{number}", "keep"))

@@ -138,8 +138,11 @@ def add(
     """Take pictures in, and say what was refused and what the others bring."""
     from harness.audit.grow import add as take_in
     from harness.data.extra import extra_table
+    from harness.data.state import FOLDER
+    from harness.locks import holding
 
-    added = take_in(workspace, display, given, source=source, weight=weight)
+    with holding(workspace.root / FOLDER / ".add.lock"):  # it reads extra.csv and replaces it
+        added = take_in(workspace, display, given, source=source, weight=weight)
     display.say(f"add: took {added.taken} pictures from {given} ({source}) into {added.table}")
     for reason, count in sorted(added.refused.items()):
         display.say(f"add: refused {count}: {reason}")

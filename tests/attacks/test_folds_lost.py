@@ -41,6 +41,7 @@ def test_killed_anywhere_one_of_both_stands(before: int, tmp_path: Path) -> None
         except WorkspaceError as error:
             assert not before
             assert error.fix == "run `python -m harness fold`"  # noqa: PT017
+            assert not (folder / "folds.csv").exists()  # or `fold` would refuse it
         write_folds(folder, new, {})
         left = {name for name in content(folder) if name.endswith(".tmp")}  # of a living process
         assert {n: c for n, c in content(folder).items() if n not in left} == content(

@@ -305,7 +305,7 @@ def test_two_writers_of_corrections_lose_no_line(tmp_path: Path) -> None:
         process.join()
         assert process.exitcode == 0
     written = [one.id for one in read_corrections(path)]
-    assert sorted(written) == sorted(f"{who}{n}" for who in "ab" for n in range(300))
+    assert sorted(written) == sorted(f"{who}{n}" for who in "ab" for n in range(1000))
 
 
 def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
