@@ -227,7 +227,7 @@ def _check_pattern(key: str, pattern: str) -> None:
     if len(set(names)) != len(names):
         raise ValueError(f"{key!r} holds a name in braces twice; each may stand once")
     if ".." in PurePosixPath(pattern).parts:
-        raise ValueError(f"{key!r} must not climb out of its folder with '..'")
+        raise ValueError(f"{key!r} must not climb out of its folder with '..'; give the whole path")
 
 
 class FoldsSection(Section):

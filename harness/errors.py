@@ -103,11 +103,14 @@ def nearest(word: str, known: Iterable[str], *, count: int = 1) -> str:
     "did you mean 'metric'?"
     >>> nearest("leak", ["blank", "leak_train_test"])
     "did you mean 'leak_train_test'?"
+    >>> nearest("RMSE", ["log_loss", "rmse"])
+    "did you mean 'rmse'?"
     >>> nearest("zzz", ["metric", "task"])
     'known: metric, task'
     """
     known = list(known)
-    close = [name for name in known if len(word) > 2 and name.startswith(word)][:count]
+    close = [name for name in known if name.lower() == word.lower()]
+    close = close or [name for name in known if len(word) > 2 and name.startswith(word)][:count]
     close = close or difflib.get_close_matches(word, known, n=count, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"

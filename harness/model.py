@@ -138,6 +138,8 @@ class ModelSection(Section):
             found = "batch_size = 1 is too few for batch normalisation; set it to 2 or more"
         if task == "regression" and self.balance != "none":
             found = f"balance = {self.balance!r} needs classes, not values; remove it"
+        if task == "regression" and self.label_smoothing:
+            found = "label_smoothing needs classes, not values; remove it"
         if found:
             raise ValueError(f"model {self.name!r}: {found}")
 

@@ -36,7 +36,8 @@ def first_error(
             found, fix = (f"{name}: {found}" if name else found), fix or "change one of them"
         case _:
             found = f"'{name}' is {first['input']!r}"
-            fix = first["msg"][0].lower() + first["msg"][1:]
+            fix = first["msg"].replace("tuple", "list").removesuffix(" after validation, not 0")
+            fix = fix[0].lower() + fix[1:]
     others = len(findings) - 1
     return ConfigError(where, found, fix + (f" ({others} more after this)" if others else ""))
 

@@ -120,7 +120,7 @@ def read_header(path: Path, *, as_is: bool = False) -> list[str]:
             path,
             "is a folder and no table",
             "if its folders are the classes, leave 'train' out and set images to "
-            f"'{path.name}/{{label}}/{{id}}.png'",
+            f"'…/{path.name}/{{label}}/{{id}}.png'",
         )
     require_file(path)
     with _readable(path):

@@ -74,12 +74,14 @@ def find_images(
     expected = _patterns(competition, test=test)[0]
     missing = [id_ for id_, path in zip(ids, found, strict=True) if path is None]
     if missing and not (tolerate_missing and len(missing) < len(ids)):
-        key = "test_images" if test and competition.data.test_images else "images"
+        mend = "mend 'images'"
+        if test:
+            mend = f"{'mend' if competition.data.test_images else 'give'} 'test_images'"
         raise DataError(
             root / home(expected),
             f"{len(missing)} of {len(ids)} ids have no image, the first is "
             f"{fill(expected, missing[0])!r}",
-            f"add the images, or mend {key!r} in competition.toml"
+            f"add the images, or {mend} in competition.toml"
             f"{nearest_file(root / home(expected), fill(expected, missing[0]))}",
         )
     return [path or root / fill(expected, id_) for id_, path in zip(ids, found, strict=True)]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def make_targets(
     elif task == "regression":
         found = _numbers(column, source, names[0]), names, column.texts()
     elif task == "multilabel":
-        found = _joined_labels(column, competition.data.separator, sample)
+        found = _joined_labels(column, competition.data.separator, sample, source)
     else:
         classes = _class_order(competition, sorted_names(column.names.tolist()), sample, source)
         place = {name: code for code, name in enumerate(classes)}
@@ -136,10 +137,11 @@ def _require_columns(
         )
 
 
-def _joined_labels(column: Coded, separator: str, sample: Sample | None) -> Targets:
+def _joined_labels(column: Coded, separator: str, sample: Sample | None, source: Path) -> Targets:
     """0/1 (rows, labels) of labels joined by a separator.
 
-    A label that only the sample's columns name is one that no row has.
+    A label that only the sample's columns name is one that no row has. A DataError where nothing
+    is joined by ``separator``, and labels are joined by another sign.
     """
     known = [part for text in (sample.labels if sample else ()) for part in split(text, separator)]
     given = sorted({label for text in column.names for label in split(text, separator)})
@@ -149,6 +151,14 @@ def _joined_labels(column: Coded, separator: str, sample: Sample | None) -> Targ
     if set(names) <= set(columns):
         names = sorted_names(columns)
     rows = [{spelled[label] for label in split(text, separator)} for text in column.names]
+    if all(len(row) < 2 for row in rows):
+        for name, sign in product(names, ";|,"):
+            if len(parts := split(name, sign)) > 1 and set(parts) <= set(names):
+                raise DataError(
+                    source,
+                    f"no cell has labels joined by {separator!r}, and {name!r} joins labels",
+                    f'set [data] separator = "{sign}"',
+                )
     hot = np.array([[name in row for name in names] for row in rows], dtype=np.int8)
     return hot.reshape(len(rows), -1)[column.codes], tuple(names), column.texts()
 

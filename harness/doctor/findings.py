@@ -83,7 +83,8 @@ def image_findings(
         text = f"{len(tiny)} have a side shorter than {SMALL} pixels, the first is {tiny[0]}"
         found.append(Finding("note", what, text))
     widths, heights = zip(*((f.width, f.height) for _, f in good), strict=True)
-    shape = f"{min(widths)}–{max(widths)} × {min(heights)}–{max(heights)} pixels, {usual}"
+    sides = [f"{min(s)}–{max(s)}" if min(s) < max(s) else str(s[0]) for s in (widths, heights)]
+    shape = f"{' × '.join(sides)} pixels, {usual}"
     found.append(Finding("ok", what, f"{len(good)} can be read: {shape}"))
     return found
 

@@ -1,7 +1,7 @@
 """Make, grow and check the folds of a workspace: what ``python -m harness fold`` does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from harness.fold.manifest import (
     SortedTable,
     compare,
     describe,
-    differing_rules,
     first_difference,
     grow,
     recompute,
@@ -75,7 +74,7 @@ def make_folds(
             labels=table.labels,
         )
     else:
-        _require_same_rules(folder, before, rules, table)
+        before.require_rules(folder, asdict(rules), grouped=table.groups is not None)
         folds, messages = before, ()
         change = compare(before, table)
         if not change.nothing:
@@ -114,7 +113,7 @@ def check_folds(
     """
     table = _sorted(ids, target, groups, labels_text, class_names)
     record = read_folds(folder)
-    _require_same_rules(folder, record, rules, table)
+    record.require_rules(folder, asdict(rules), grouped=table.groups is not None)
     change = compare(record, table)
     if not change.nothing:
         raise WorkspaceError(
@@ -166,13 +165,3 @@ def _read_if_any(folder: Path, *, forgiving: bool) -> Folds | None:
         if forgiving:
             return None
         raise
-
-
-def _require_same_rules(folder: Path, record: Folds, rules: FoldRules, table: SortedTable) -> None:
-    if difference := differing_rules(record, rules, table.groups is not None):
-        raise WorkspaceError(
-            folder / MANIFEST,
-            f"the folds were made by other rules: {difference}",
-            "restore the rules in competition.toml, or run `python -m harness fold --fresh`, after "
-            "which OOF files of the present folds are refused",
-        )

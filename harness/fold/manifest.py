@@ -101,20 +101,6 @@ def describe(change: Change, record: Folds, table: SortedTable) -> tuple[str, ..
     return tuple(phrases)
 
 
-def differing_rules(record: Folds, rules: FoldRules, grouped: bool) -> str:
-    """What is asked for and not what was recorded, such as ``"k was 5, is 10"``; else empty."""
-    asked = {
-        "k": (record.k, rules.k),
-        "repeats": (record.repeats, rules.repeats),
-        "holdout": (record.holdout, rules.holdout),
-        "seed": (record.seed, rules.seed),
-        "group": ("used" if record.groups is not None else "none", "used" if grouped else "none"),
-    }
-    return ", ".join(
-        f"{name} was {was}, is {now}" for name, (was, now) in asked.items() if was != now
-    )
-
-
 def grow(
     record: Folds, change: Change, table: SortedTable, rules: FoldRules
 ) -> tuple[Folds, tuple[str, ...]]:

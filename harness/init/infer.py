@@ -215,7 +215,14 @@ class _Inference:
             for name, columns in self.seen.tables.items()
             if self.asked[0] in columns and name not in (self.sample, train and train.name)
         }
-        name = max(tables, key=lambda one: len(known & set(tables[one])), default="")
+        name = max(  # of equals the one that does not hold the labels, too
+            tables,
+            key=lambda one: (
+                len(known & set(tables[one])),
+                self.asked[-1] not in self.seen.tables[one],
+            ),
+            default="",
+        )
         listed = tables.get(name, [])
         if len(known & set(listed)) > len(known | set(listed)) / 2:
             self.data["test"] = Setting(name, "has the sample's ids, or most of them")

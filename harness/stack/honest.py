@@ -196,11 +196,9 @@ def score_of_choice(
         parts.append(0.0 if math.isnan(optimism) else optimism * float(outside.mean()))
     nested, optimism = scores[final].nested, sum(parts)
     error = NORMAL * math.sqrt(len(parts)) * float(np.std(parts, ddof=1))
-    return Estimate(
-        nested.value - optimism,
-        nested.value - optimism - math.hypot(nested.value - nested.low, error),
-        nested.value - optimism + math.hypot(nested.high - nested.value, error),
-    )
+    value = nested.value - optimism
+    low, high = (math.hypot(nested.value - end, error) for end in (nested.low, nested.high))
+    return Estimate(value, value - low, value + high).within(*problem.metric.bounds)
 
 
 @dataclass(frozen=True)

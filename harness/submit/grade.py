@@ -116,7 +116,7 @@ class _Grader:
             case "label":
                 labels = self._labels()
                 labels, submitted = _without_noughts(labels), _without_noughts(submitted)
-                self._require_alike(labels, submitted)
+                self._require_alike([[label] for label in labels], [[name] for name in submitted])
                 classes = self._classes({*labels, *submitted})
                 decided = self._codes(submitted, classes)
                 return self._codes(labels, classes), np.eye(len(classes))[decided]
@@ -125,6 +125,7 @@ class _Grader:
             case "labels":
                 true = self._label_sets()
                 given = [split(cell, separator) for cell in submitted]
+                self._require_alike(true, given)
                 known = sorted({name for row in (*true, *given) for name in row})
                 return _matrix(true, known), _matrix(given, known).astype(float)
 
@@ -186,21 +187,24 @@ class _Grader:
             raise DataError(self.path, said, "a solution has the two classes")
         return named_last(names, self.columns)
 
-    def _require_alike(self, labels: Strings, submitted: Strings) -> None:
+    def _require_alike(self, labels: list[list[str]], submitted: list[list[str]]) -> None:
         """A DataError where labels are written otherwise than in the solution, or not one is in it.
 
         A label that the solution lacks is a mistake that counts, as graders have it.
         """
-        known = set(labels)
+        known = [label for row in labels for label in row]
         usual = {label.strip().casefold(): label for label in known}
-        for id_, given in zip(self.truth.index, submitted, strict=True):
-            meant = usual.get(given.strip().casefold())
-            if given not in known and meant is not None:
-                said = f"column {self.columns[0]!r} of id {id_!r} holds {given!r}"
-                raise DataError(self.given, said, f"write {meant!r} as the solution")
-        if not known & set(submitted):
-            said = f"holds no label of the solution, neither {submitted[0]!r} nor any other"
-            raise DataError(self.given, said, f"the solution has labels such as {labels[0]!r}")
+        spelled, names = set(known), [name for row in submitted for name in row]
+        for id_, row in zip(self.truth.index, submitted, strict=True):
+            for given in row:
+                meant = usual.get(given.strip().casefold())
+                if given not in spelled and meant is not None:
+                    said = f"column {self.columns[0]!r} of id {id_!r} holds {given!r}"
+                    raise DataError(self.given, said, f"write {meant!r} as the solution")
+        if names and spelled.isdisjoint(names):
+            said = f"holds no label of the solution, neither {names[0]!r} nor any other"
+            fix = f"the solution has labels such as {known[0]!r}" if known else "check the solution"
+            raise DataError(self.given, said, fix)
 
     def _classes(self, names: set[str]) -> list[str]:
         """In order; of an ordinal scale of whole numbers also those that do not occur."""
@@ -231,6 +235,7 @@ class _Grader:
         most = self.competition.metric.k or 1
         several = self.competition.task == "multilabel"
         true = self._label_sets() if several else [[label] for label in self._labels()]
+        self._require_alike(true, given)
         names = sorted({name for row in (*true, *given) for name in row})
         code = {name: i for i, name in enumerate(names)}
         predictions = np.full((len(given), len(names) + most), -1.0)

@@ -134,12 +134,12 @@ def _load(workspace: Workspace, name: str, ensemble: Ensemble) -> Loaded:
         raise WorkspaceError(
             folder,
             f"there is no such run, and no oof/{name}.test.parquet either",
-            "train it, or give its predictions for the test rows",
+            f"{retrain(folder)}, or give its predictions for the test rows",
         )
     identity, model = read_run(folder)["identity"], read_model(folder)
     files = [folder / file for file in ensemble.weights[ensemble.members.index(name)]]
     if not files:
-        raise WorkspaceError(folder, "holds no fold models", "run `python -m harness train`")
+        raise WorkspaceError(folder, "holds no fold models", retrain(folder))
     device = choose_device(model.precision)
     predictor = load_predictor(folder, model, len(ensemble.targets), files, identity["task"])
     device.place(predictor)

@@ -77,6 +77,9 @@ def plan(workspace: Workspace, display: Display, wish: Wish) -> list[Work]:
     works = []
     for run in runs:
         again = run.model.name in anew
+        for output in run.outputs:
+            if not (again or run.done) and (output.folder / "run.json").exists():
+                output.start({}, anew=False)  # refuses another run, and writes nothing
         if wanted := run.jobs if again else _wanted(run, wish.folds):
             if again or not all(map(run.trained, run.jobs)):
                 run.check(run.own.aside if again else run.own.folder)
@@ -240,7 +243,7 @@ def _share_out(runs: Sequence[Run], display: Display, wish: Wish) -> None:
             for output in run.outputs:
                 if (output.folder / "run.json").exists():
                     read_run(output.folder)  # a damaged one would stop the stages that follow
-            display.say(f"{run.model.name}: done before, nothing to do")
+            display.say(f"{run.model.name}: done before, nothing to do{_lacking(run)}")
             continue
         run.start()
         if there := sum(map(run.trained, run.jobs)):
@@ -260,6 +263,18 @@ def _share_out(runs: Sequence[Run], display: Display, wish: Wish) -> None:
                 told = True
             with holding(busy[0]):
                 pass
+
+
+def _lacking(run: Run) -> str:
+    """A phrase on the models of a complete run that are not there, such as after a copy of oof/."""
+    jobs = [job for job in run.jobs if not job.weights_file(run.own.folder).exists()]
+    if not jobs or run.model.predict == "soup":
+        return ""
+    name = run.model.name
+    return (
+        f"; but {len(jobs)} of its {len(run.jobs)} models are not in models/{name}: "
+        f"`python -m harness train --retrain {name}` makes them"
+    )
 
 
 def _wanted(run: Run, folds: Sequence[int]) -> list[Job]:

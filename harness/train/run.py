@@ -177,10 +177,11 @@ class Run:
 
     def measure(self) -> tuple[Speed, float]:
         """(the fastest way to train here, seconds of one step)."""
+        rows = len(self.folds[0].split(self.training)[0])  # no batch has more
         with self.display.working(f"{self.model.name}: timing a few steps"):
             timing = measured_speed(
                 lambda: self._build("none"),
-                self.model,
+                self.model.model_copy(update={"batch_size": min(rows, self.model.batch_size)}),
                 self.schedule.steps * len(self.jobs),
                 len(self.training.targets),
                 self.workspace.cache / "speed",

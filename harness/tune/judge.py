@@ -75,8 +75,8 @@ def judge(
     ours, theirs = float(whole[:count].mean()), float(whole[count:].mean())
     drawn_ours, drawn_theirs = samples[:, :count].mean(axis=1), samples[:, count:].mean(axis=1)
     return Verdict(
-        winner=_estimate(ours, drawn_ours, spread),
-        default=_estimate(theirs, drawn_theirs, spread),
+        winner=_estimate(ours, drawn_ours, spread).within(*metric.bounds),
+        default=_estimate(theirs, drawn_theirs, spread).within(*metric.bounds),
         gain=_estimate(sign * (ours - theirs), sign * (drawn_ours - drawn_theirs), 2 * spread),
         seed_noise=math.sqrt(variance) if count > 1 else math.nan,
         seeds=count,

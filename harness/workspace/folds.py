@@ -94,6 +94,30 @@ class Folds:
             "train that member again or remove its file; or restore the folds it was made with",
         )
 
+    def require_rules(self, folder: Path, rules: Mapping[str, Any], *, grouped: bool) -> None:
+        """WorkspaceError unless these folds were made as [folds] asks: k, repeats, holdout, seed.
+
+        ``grouped``: whether groups are asked for.
+        """
+        words = ("none", "used")
+        asked = {
+            "k": (self.k, rules["k"]),
+            "repeats": (self.repeats, rules["repeats"]),
+            "holdout": (self.holdout, rules["holdout"]),
+            "seed": (self.seed, rules["seed"]),
+            "group": (words[self.groups is not None], words[grouped]),
+        }
+        changed = [
+            f"{name} was {was}, is {now}" for name, (was, now) in asked.items() if was != now
+        ]
+        if changed:
+            raise WorkspaceError(
+                folder / MANIFEST,
+                f"the folds were made by other rules: {', '.join(changed)}",
+                "restore the rules in competition.toml, or run `python -m harness fold --fresh`, "
+                "after which OOF files of the present folds are refused",
+            )
+
     def require_rows(self, folder: Path) -> None:
         """WorkspaceError if a fold of some repeat is empty: nothing could be trained for it."""
         for repeat, column in enumerate(self.assignment.T):

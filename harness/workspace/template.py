@@ -66,7 +66,7 @@ augment = "light"            # "none" | "light" | "medium" | "heavy" | a list (d
 #                            # or by name: ["identity", "hflip", "zoom"] (docs/guide.md)
 
 [stack]
-# methods = ["best", "mean", "rank_mean", "vote", "weighted", "logistic", "lightgbm"]
+# methods = ["mean", "weighted", "lightgbm"]     # only these compete
 # metadata = {metadata}         # columns of the train and test tables for the meta-learners
 
 # [tune]                     # python -m harness tune: better settings for a model

@@ -51,11 +51,16 @@ class TrainingRows:
 
 
 def read_training(workspace: Workspace) -> TrainingRows:
-    """Join the training table and folds/; a WorkspaceError if they hold other ids."""
+    """Join the training table and folds/; a WorkspaceError if they hold other ids or
+    folds/ was made by other rules than [folds] has."""
     competition = workspace.competition
     table = read_table(competition, workspace.root)
     folds = read_folds(workspace.folds)
     folds.require_rows(workspace.folds)
+    # copies that `audit` found make groups of their own, which `fold` knows
+    own = competition.folds.group_duplicates and folds.groups is not None
+    grouped = table.groups is not None or own
+    folds.require_rules(workspace.folds, competition.folds.model_dump(), grouped=grouped)
     order = np.argsort(table.ids, kind="stable")
     ids = table.ids[order]
     if len(ids) != len(folds.ids) or (ids != folds.ids).any():

@@ -28,6 +28,11 @@ def sample(header: list[str]) -> Change:
     return change
 
 
+def without_test_images(folder: Path) -> None:
+    for number in range(30, 39):
+        (folder / f"data/images/{number:03d}.png").unlink()
+
+
 def head(text: str) -> Change:
     """The whole training table: these lines."""
     return lambda folder: write_bytes(folder / "data/train.csv", text.encode())
@@ -153,6 +158,25 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         ),
         "data",
         ["model 'tuned': balance = 'sampling' needs classes", "remove it"],
+    ),
+    "smoothing without classes": (
+        data(
+            'task = "multiclass"\nmetric = "log_loss"',
+            'task = "regression"\nmetric = "rmse"',
+            toml("batch_size = 8", "label_smoothing = 0.1"),
+        ),
+        "data",
+        ["model 'tuned': label_smoothing needs classes", "remove it"],
+    ),
+    "a word where a list is due": (
+        toml("[folds]", 'invariances = "hflip"\n[folds]'),
+        "data",
+        ["'data.invariances' is 'hflip'", "should be a valid list"],
+    ),
+    "a metric in capitals": (
+        toml('"log_loss"', '"LOG_LOSS"'),
+        "data",
+        ["'LOG_LOSS' is not a known metric", "did you mean 'log_loss'?"],
     ),
     "an infinite number": (
         toml("epochs = 2", "lr = inf"),
@@ -411,7 +435,7 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
     "a folder called a table": (
         data('"data/train.csv"', '"data/images"'),
         "fold",
-        ["is a folder and no table", "'images/{label}/{id}.png'"],
+        ["is a folder and no table", "images/{label}/{id}.png'"],
     ),
     "ten thousand columns and no label": (
         head(",".join(["id", *(f"x{i}" for i in range(10_000))]) + "\n0" + ",1" * 10_000 + "\n"),
@@ -647,6 +671,11 @@ CASES: dict[str, tuple[Change, str, list[str]]] = {
         toml("[folds]", 'test_images = "data/images/{id}.tif"\n[folds]'),
         "data",
         ["9 of 9 ids have no image", "mend 'test_images'"],
+    ),
+    "no test image where training images are": (
+        without_test_images,
+        "data",
+        ["9 of 9 ids have no image", "or give 'test_images'"],
     ),
     # the other tables
     "a sample with nothing to fill in": (

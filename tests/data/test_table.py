@@ -211,6 +211,16 @@ def test_every_form_of_file_says_the_same(tmp_path: Path, form: str) -> None:
     pd.testing.assert_frame_equal(read_frame(path), read)
 
 
+def test_a_separator_that_joins_nothing_is_refused_where_another_does(tmp_path: Path) -> None:
+    write_table(tmp_path / "data/sample_submission.csv", ["id", "label"], [["z", "x;y"]])
+    rows = [["a", "x;y"], ["b", "x"], ["c", "y"], ["d", ""]]
+    write_table(tmp_path / "data/train.csv", ["id", "label"], rows)
+    with pytest.raises(DataError, match="'x;y' joins labels; set "):
+        read(tmp_path, task='"multilabel"', metric='"f1_macro"')
+    write_table(tmp_path / "data/train.csv", ["id", "label"], [*rows, ["e", "x;y x"]])
+    assert read(tmp_path, task='"multilabel"', metric='"f1_macro"').targets == ("x", "x;y", "y")
+
+
 def test_a_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfid,label\r\n1,a\r\n\r\n2,b\r\n")
     assert read_frame(tmp_path / "x.csv").to_numpy().tolist() == [["1", "a"], ["2", "b"]]

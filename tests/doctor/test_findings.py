@@ -28,7 +28,7 @@ def test_faults_are_told_by_kind_and_odd_ones_noted() -> None:
         ("note", "1 of 6 are I;16 where most are RGB, the first is grey"),
         ("note", "grey of more than 8 bits: the brightest value is 60000, white is 65535"),
         ("note", "1 have a side shorter than 16 pixels, the first is grey"),
-        ("ok", "6 can be read: 40–40 × 8–30 pixels, RGB"),
+        ("ok", "6 can be read: 40 × 8–30 pixels, RGB"),
     ]
 
 

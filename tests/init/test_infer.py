@@ -376,3 +376,11 @@ def test_a_stray_file_is_a_question() -> None:
     assert question.startswith("2 file(s) such as train/logo.png begin with no class")
     assert labels_in_names([*pets, *(f"train/{i}.jpg" for i in range(3))]) is None
     assert labels_in_names([*pets[:4], *pets[-4:], "train/logo.jpg"]) is not None
+
+
+def test_a_solution_beside_the_test_table_is_not_the_test_table() -> None:
+    solution, test = table(id=IDS[:5], label=["a"] * 5), table(id=IDS[:5], age=[1] * 5)
+    found = proposal(answers=solution, train=TRAIN, test=test, sample_submission=SAMPLE)
+    assert found.data["train"].value == "train.csv"
+    assert found.data["test"].value == "test.csv"
+    assert found.metadata == ()

@@ -200,6 +200,16 @@ def test_a_fold_without_a_class_is_no_obstacle() -> None:
     assert found.low < found.value < found.high
 
 
+def test_the_interval_of_the_choice_holds_no_impossible_score() -> None:
+    problem = make_problem("binary", "balanced_accuracy", rows=300)
+    problem.predictions[0] = np.eye(2)[problem.truth]
+    problem.predictions[0][:4] = 0.5  # all but perfect
+    scores = evaluate(problem, QUICK, seed=0, bootstrap=50)
+    for one in scores[1:]:  # so that the choice differs from fold to fold
+        one.quality[:] = scores[0].quality
+    assert score_of_choice(problem, scores, seed=0, bootstrap=20).high <= 1
+
+
 def test_an_unknown_method_is_named() -> None:
     with pytest.raises(ConfigError, match="did you mean 'weighted'"):
         evaluate(make_problem(), ["weigthed"], seed=0)

@@ -77,6 +77,17 @@ def test_empty_answers_are_right_where_the_solution_has_some(tmp_path: Path) -> 
         graded(tmp_path, "multilabel", "f1_samples", given, solution)
 
 
+@pytest.mark.parametrize("metric", ["f1_samples", "map@3"])
+def test_joined_labels_are_written_as_the_solution_writes_them(tmp_path: Path, metric: str) -> None:
+    given: list[list[object]] = [["id", "label"], ["a", "x z"], ["b", "y X"]]
+    solution: list[list[object]] = [["id", "label"], ["a", "x"], ["b", "y"]]
+    with pytest.raises(DataError, match="of id 'b' holds 'X'; write 'x' as the solution"):
+        graded(tmp_path, "multilabel", metric, given, solution)
+    given = [["id", "label"], ["a", "x,y"], ["b", "y,x"]]
+    with pytest.raises(DataError, match="holds no label of the solution, neither 'x,y' nor any"):
+        graded(tmp_path, "multilabel", metric, given, solution)
+
+
 @pytest.mark.filterwarnings("error")
 def test_kappa_of_a_single_class_has_no_value_and_gives_no_warning(tmp_path: Path) -> None:
     same: list[list[object]] = [["id", "label"], ["a", 2], ["b", 2]]

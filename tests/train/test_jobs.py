@@ -15,10 +15,12 @@ from harness.decision import Decision
 from harness.files import file_digest
 from harness.locks import trying
 from harness.metrics import get_metric
+from harness.model import ModelSection
 from harness.stack.honest import member_scores
 from harness.stack.problem import Problem
 from harness.train.job import Job
 from harness.train.outputs import Output
+from harness.train.speed import Speed, Timing
 from harness.workspace import Workspace
 from harness.workspace.ensemble import read_ensemble
 from harness.workspace.runs import load_arrays, save_arrays, save_predictions
@@ -377,14 +379,55 @@ def test_single_folds_can_be_trained(
 
 
 def test_a_dry_run_trains_nothing(
-    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+    harness: Harness,
+    workspace: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    sizes: list[int] = []
+
+    def timed(build: object, model: ModelSection, *_: object) -> Timing:
+        sizes.append(model.batch_size)
+        return Timing(Speed(), 0.1)
+
+    monkeypatch.setattr("harness.train.run.measured_speed", timed)
+    edit(workspace / "competition.toml", "batch_size = 8", "batch_size = 5000")
     assert harness("fold") == 0
     assert harness("train", "--dry-run") == 0
     printed = capsys.readouterr().out
     assert "tuned" in printed
     assert "MB" in printed
     assert not list((workspace / "models").glob("*/fold*"))
+    assert sizes == [20]  # a step is timed on no more rows than there are
+
+
+def test_a_changed_model_is_refused_by_a_dry_run_and_missing_models_are_told(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert harness("fold") == 0
+    assert harness("train", "--only", "probe") == 0
+    (workspace / "models/probe/fold1.safetensors").unlink()
+    capsys.readouterr()
+    assert harness("train", "--only", "probe") == 0
+    said = capsys.readouterr().out
+    assert (
+        "probe: done before, nothing to do; but 1 of its 3 models are not in models/probe" in said
+    )
+    assert "train --retrain probe" in said
+    edit(workspace / "competition.toml", PROBE, f"{PROBE}\nseed = 3")
+    for arguments in (("--dry-run",), ()):
+        assert harness("train", "--only", "probe", *arguments) == 2
+        assert "was trained with model.seed = 0, now it is 3" in capsys.readouterr().err
+
+
+def test_other_rules_of_folds_are_refused_by_all_that_use_the_folds(
+    harness: Harness, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert harness("fold") == 0
+    edit(workspace / "competition.toml", "k = 3", "k = 4")
+    for verb in ("train", "stack"):
+        assert harness(verb) == 2
+        assert "other rules: k was 3, is 4; restore the rules" in capsys.readouterr().err
 
 
 def test_hours_stop_in_time_and_the_same_command_goes_on(

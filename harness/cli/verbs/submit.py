@@ -16,6 +16,8 @@ from harness.clock import started
 from harness.errors import ConfigError
 from harness.section import safe_name
 
+SOLUTION = Path("data/solution.csv")
+
 
 @app.command()
 def cost(
@@ -95,9 +97,9 @@ def submit(
         kaggle_steps.submit_file(workspace, display, path, wait=wait)
         display.say(f"next: {steps.command('board sync', root)}")
     else:
-        display.say(
-            f"next: {steps.command(f'grade {quote(str(path))}', root)}, or submit it with --kaggle"
-        )
+        known = "" if (workspace.root / SOLUTION).exists() else " --solution CSV"
+        grading = steps.command(f"grade {quote(str(path))}{known}", root)
+        display.say(f"next: {grading}, or submit it with --kaggle")
     if degraded:
         raise typer.Exit(3)
 
@@ -167,9 +169,7 @@ def grade(
     Example: `python -m harness grade submissions/first.csv --solution truth.csv`
     """
     workspace, display = steps.open_workspace(root)
-    steps.grade(
-        workspace, display, submission, solution or workspace.root / "data/solution.csv", metric
-    )
+    steps.grade(workspace, display, submission, solution or workspace.root / SOLUTION, metric)
 
 
 @app.command()
@@ -192,7 +192,7 @@ def run(root: Root = HERE, verbose: Verbose = False) -> None:
     if workspace.competition.budget.seconds:
         steps.cost(workspace, display, [], again=False, show=False)
     path, degraded = steps.submit(workspace, display, None, None, time.monotonic())
-    solution = workspace.root / "data" / "solution.csv"
+    solution = workspace.root / SOLUTION
     if solution.exists():
         steps.grade(workspace, display, path, solution)
     steps.summary(workspace, display, path.stem)
