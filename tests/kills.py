@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from killing import command
 from safetensors.numpy import load_file
@@ -21,7 +22,7 @@ from tiny import CLASSES, cheap_costs, edit, make_workspace, picture
 
 from harness.files import digest
 
-SECONDS = {"seconds", "epochs", "spent", "predicted", "planned_at"}
+SECONDS = {"crc32", "seconds", "member_seconds", "epochs", "spent", "predicted", "planned_at"}
 """What differs between two runs of the same."""
 UNSTABLE = ("log.jsonl", "costs.json", "plans.json")
 """Files of times and measurements."""
@@ -113,13 +114,17 @@ def fingerprint(workspace: Path) -> dict[str, str]:
     return found
 
 
+def _without_times(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in SECONDS}
+
+
 def _content(path: Path) -> str:
     if path.name.endswith(".oof.safetensors"):
         arrays = load_file(path)
         return digest(*(n.encode() + a.tobytes() for n, a in arrays.items() if n not in SECONDS))
     if path.suffix == ".json":
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return digest(json.dumps({n: v for n, v in values.items() if n not in SECONDS}))
+        text = path.read_text(encoding="utf-8")
+        return digest(json.dumps(json.loads(text, object_hook=_without_times)))
     if path.name == "corrections.csv":
         rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
         return digest(str([row[1:] for row in rows]))

@@ -126,11 +126,9 @@ def test_submit_survives_hostile_trees(
         booster = record()
         booster["models"] = [spoil(text, "left_child=", number) for text in booster["models"]]
         stored = json.loads(file.read_text(encoding="utf-8"))
+        stored.pop("crc32", None)
         file.write_text(json.dumps(stored | {"blend": booster}), encoding="utf-8")
         assert booster["members"] == len(ensemble.members)
         assert harness("submit") == 2
-        assert (
-            "cannot be read (ValueError: a tree is none that is fitted here)"
-            in capsys.readouterr().err
-        )
+        assert "a tree is none that is fitted here" in capsys.readouterr().err
     assert not opened.submissions.exists()

@@ -53,6 +53,7 @@ def lay_out(root: Path, plan: Plan) -> tuple[Workspace, Ensemble]:
         metric=metric.name,
         metric_digest=metric.digest,
         targets=CLASSES,
+        blend={"members": len(ENSEMBLE.members), "targets": len(CLASSES)},
         prior=(0.5, 0.25, 0.25),
         runs=("",) * len(ENSEMBLE.members),
         task="multiclass",

@@ -84,9 +84,9 @@ def test_a_damaged_file_of_predictions(
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"id": [["a"]] * 30}, "Unsupported cast from list"),
+        ({"id": [["a"]] * 30}, "one of list<"),
         ({"id": [b"\xff"] * 30}, "Invalid UTF8"),
-        ({"ant": [["a"]] * 30}, "column 'ant'"),
+        ({"ant": [["a"]] * 30}, "two columns 'ant', or one of list<"),
     ],
 )
 def test_predictions_of_strange_types(
