@@ -38,6 +38,7 @@ def test_asked_to_end(
             return lambda: signal.raise_signal(number)
 
     monkeypatch.setitem(sys.modules, "harness.cli", CommandLine("harness.cli"))
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # which it sets, for the tests that follow too
     assert run() == 130
     assert capsys.readouterr().err.startswith("interrupted")
 

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,24 +44,11 @@ def test_the_helping_processes_are_told_and_waited_for(
     def interrupted(*_: object) -> bool:
         raise KeyboardInterrupt
 
-    class Now:
-        """A thread that does its work at once."""
-
-        def __init__(self, target: Callable[[], None], daemon: bool) -> None:
-            self.work = target
-
-        def start(self) -> None:
-            self.work()
-
-        def join(self, timeout: float) -> None:
-            happened.append("heard out")
-
     monkeypatch.setattr(subprocess, "Popen", Helper)
-    monkeypatch.setattr("harness.display.Thread", Now)
     monkeypatch.setattr("harness.train.jobs.train", interrupted)
     monkeypatch.setattr("torch.set_num_threads", lambda count: None)
     with pytest.raises(KeyboardInterrupt):
         train(Workspace.open(workspace), Display(), Wish(), 2)
-    assert happened == ["told", "waited", "heard out", "heard out"]
+    assert happened == ["told", "waited"]
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("tuned: fold 2/3\n", "warning: slow\n")
